@@ -157,7 +157,10 @@ def test_a_folder_below_a_file_is_refused(run: Run) -> None:
     """With the path that is in the way."""
     result = run("generate", "manifests", "--offline", "-o", "shop.yaml/policies")
     assert result.exit_code == 2
-    assert "not written: shop.yaml/policies: Not a directory\n" in result.stderr
+    assert (
+        "not written: shop.yaml/policies can't be made: Not a directory; name another folder with -o\n"
+        in result.stderr
+    )
 
 
 def test_a_folder_without_a_name_is_refused(run: Run) -> None:

@@ -58,9 +58,10 @@ def test_without_the_variable_it_is_the_users_own(home: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "context", "sentence"),
     [
-        ("a: [", "", "k: is not a kubeconfig: it is not valid YAML"),
-        ("[1]", "", "k: is not a kubeconfig: it is not a mapping"),
-        ("", "", "k: has no contexts, so that it names no cluster"),
+        ("a: [", "", "k: is not a kubeconfig: it is not valid YAML; check --kubeconfig and KUBECONFIG"),
+        ("[1]", "", "k: is not a kubeconfig: it is not a mapping; check --kubeconfig and KUBECONFIG"),
+        ("", "", "k: has no contexts, so that it names no cluster; check --kubeconfig and "
+         "KUBECONFIG"),
         ("contexts: [{name: prod}]", "", "k: has no current context; name one with --context, of prod"),
         ("contexts: [{name: prod}]", "prd", "k: has no context prd; did you mean prod?"),
         ("contexts: [{name: prod}]", "x", "k: has no context x; its contexts: prod"),

@@ -9,9 +9,12 @@ from ast import literal_eval
 from inspect import signature
 from pathlib import Path
 
+import click
 import pytest
 from tests.cli.workspace import Run
 
+from istio_netpol.cli.command import Command
+from istio_netpol.cli.commands import COMMANDS, LazyCommands
 from istio_netpol.cli.settings import read_settings
 from istio_netpol.report.table import TABLE, names, writer
 
@@ -66,7 +69,10 @@ def test_settings_that_are_not_there_are_a_sentence(run: Run) -> None:
     """Not the defaults in silence."""
     result = run("check", "shop.yaml", "--config", "gone.yaml")
     assert result.exit_code == 2
-    assert result.stderr == "gone.yaml: the settings can't be read: No such file or directory\n"
+    assert result.stderr == (
+        "gone.yaml: the settings can't be read: No such file or directory; check --config and "
+        "ISTIO_NETPOL_CONFIG\n"
+    )
 
 
 def test_settings_are_not_read_from_a_device(run: Run) -> None:
@@ -127,3 +133,83 @@ def test_a_dump_of_a_cluster_is_an_input(run: Run, programs: Path) -> None:
     dump = (programs / "dump.json").read_text()
     result = run("check", "-", "--offline", "-f", "json", stdin=dump)
     assert json.loads(result.stdout)["summary"]["objects"] == 4
+
+
+def test_all_that_is_wrong_with_the_arguments_is_told_at_once(run: Run) -> None:
+    """A line each, also of an option that may be repeated."""
+    result = run(
+        "check", "gone.yaml", "-f", "pdf", "--severity", "loud", "--rule", "nope", "--rule", "dsn", "-n", "A!"
+    )
+    assert result.exit_code == 2
+    told = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    assert [line.partition("Invalid value for ")[2].partition(" is not")[0] for line in told] == [
+        "'-f' / '--format': 'pdf'",
+        "'-n' / '--namespace': 'A!'",
+        "'--rule': 'nope'",
+        "'--rule': 'dsn'",
+        "'--severity': 'loud'",
+    ]
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_every_command_tells_all_that_is_wrong(command: str) -> None:
+    """A group leaves it to its commands."""
+    found = LazyCommands(COMMANDS)[command]
+    commands = found.commands.values() if isinstance(found, click.Group) else [found]
+    assert all(isinstance(one, Command) for one in commands)
+
+
+LONG = "x" * 300
+"""No file can be called so. The system refuses to look for it, as it does within a folder without permission,
+which root could not be made to meet."""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", LONG),
+        ("check", f"{LONG}/a.yaml"),
+        ("check", "deploy/cart", LONG),
+        ("check", "--config", LONG),
+        ("check", "--kubeconfig", LONG),
+        ("check", "manifests", "--baseline", LONG),
+        ("generate", "manifests", "-o", LONG),
+        ("readiness", "manifests", "-o", LONG),
+        ("map", "manifests", "-o", f"{LONG}.html"),
+        ("list", LONG),
+        ("diff", LONG, "manifests"),
+        ("doctor", "--kubeconfig", LONG),
+        ("dump", "--kubeconfig", LONG),
+        ("bundle", "verify", LONG),
+        ("serve", "--source", f"dir:{LONG}", "--self-signed"),
+    ],
+    ids=lambda arguments: " ".join(argument[:12] for argument in arguments),
+)
+def test_a_file_that_may_not_be_looked_for_is_a_mistake_of_the_user(
+    run: Run, arguments: tuple[str, ...]
+) -> None:
+    """It is named, and nothing stops unexpectedly."""
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert LONG in result.stderr
+    assert "did not expect" not in result.stderr
+
+
+def test_a_home_that_may_not_be_searched_is_told(run: Run, tmp_path: Path) -> None:
+    """As kubectl does: the kubeconfig that may be there is not taken for absent."""
+    home = tmp_path / LONG
+    result = run("check", HOME=str(home))
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"{home}/.kube/config: the kubeconfig can't be read: File name too long; check --kubeconfig and "
+        "KUBECONFIG\n"
+    )
+
+
+@pytest.mark.parametrize("place", ["/dev/null", "manifests/shop.yaml/policies"])
+def test_policies_are_not_written_into_what_is_not_a_folder(run: Run, place: str) -> None:
+    """The sentence names it, and what to do."""
+    result = run("generate", "manifests", "--offline", "-o", place)
+    assert result.exit_code == 2
+    assert f"not written: {place} " in result.stderr
+    assert "with -o\n" in result.stderr

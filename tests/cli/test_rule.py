@@ -70,3 +70,11 @@ def test_links_to_other_rules_are_commands(run: Run) -> None:
     assert [
         rule for rule in linking if "istio-netpol rule " not in " ".join(run("rule", rule).stdout.split())
     ] == []
+
+
+@pytest.mark.parametrize("part", ["a", "", "to"])
+def test_a_part_of_most_ids_is_not_answered_with_most_ids(run: Run, part: str) -> None:
+    """A handful is a suggestion; else the command that lists them all is named."""
+    result = run("rule", part)
+    assert result.exit_code == 2
+    assert f"{part!r} is not the id of a rule; `istio-netpol rule` lists all\n" in result.stderr

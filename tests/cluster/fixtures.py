@@ -99,9 +99,9 @@ def pytest_runtest_makereport(
         report.longrepr = (__file__, None, f"Skipped: {call.excinfo.value}")
     if report.failed:
         arguments = getattr(item, "funcargs", {})
-        for server in (
-            process for name in HAVE_SERVERS if name in arguments for process in arguments[name].processes
-        ):
+        # A test may have a parameter of that name, which is a text then.
+        planes = [arguments[name] for name in HAVE_SERVERS if hasattr(arguments.get(name), "processes")]
+        for server in (process for plane in planes for process in plane.processes):
             if server.log.exists():
                 report.sections.append((f"{server.name}: {server.log}", server.last_lines()))
     return report

@@ -131,7 +131,10 @@ def test_a_key_that_is_set_twice_is_a_mistake() -> None:
             "netpol.yaml: is not a mapping; start with apiVersion: istio-netpol.io/v1 and kind: Settings",
         ),
         ("a: [\n", "netpol.yaml:2: is not valid YAML: expected the node content, but found '<stream end>'"),
-        ("a: 1\n--- \nb: 2\n", "netpol.yaml:2: is not valid YAML: but found another document"),
+        (
+            "a: 1\n--- \nb: 2\n",
+            "netpol.yaml:2: holds a second document, and settings are one; keep the one with kind: Settings",
+        ),
     ],
 )
 def test_what_is_no_settings_file_is_told_so(text: str, sentence: str) -> None:
@@ -173,3 +176,38 @@ def test_defaults_pass_their_own_limits() -> None:
     """A file that spells out a default is accepted."""
     text = "mesh: {rootNamespace: istio-system}\nhosts: {widestIpv4Block: 22, allowedHosts: ['*']}\n"
     assert load_settings(HEADER + text, "netpol.yaml") == Settings()
+
+
+def test_a_wrong_key_is_told_beside_wrong_values() -> None:
+    """Also in a mapping whose values are wrong."""
+    text = """
+severities: {borad-policy: info, dns: loud}
+hosts: {knownAddresses: {"*.example.com": [192.0.2.7]}}
+exclude: [5]
+"""
+    assert mistakes(text) == [
+        "netpol.yaml:4: severities.borad-policy: is not the id of a rule; did you mean broad-policy?",
+        "netpol.yaml:4: severities.dns = loud: is not known; use error, warning, info, off",
+        "netpol.yaml:5: hosts.knownAddresses.*.example.com: is not a host name; write it as example.com, in "
+        "lower case",
+        "netpol.yaml:6: exclude[0] = 5: is not a text; quote it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        (
+            "---\nkind: ConfigMap\n",
+            "netpol.yaml:3: holds a second document, and settings are one; keep the one with kind: Settings",
+        ),
+        (
+            "mesh:\n\trootNamespace: a\n",
+            "netpol.yaml:4: is not valid YAML: found character '\\t' that cannot start any token; indent by "
+            "spaces, not by tabs",
+        ),
+    ],
+)
+def test_what_is_not_one_document_of_yaml_is_told_with_its_remedy(text: str, mistake: str) -> None:
+    """With the line."""
+    assert mistakes(text) == [mistake]

@@ -44,7 +44,8 @@ def test_a_port_of_an_authorization_policy_that_is_none(text: str) -> None:
     [
         ("[", "data.mesh: its line 2: is not valid YAML: did not find expected node content while parsing a "
               "flow node that begins at line 2"),
-        ("a: &a [*a]", "data.mesh: its line 1: a[0]: the alias *a stands within the value that it repeats"),
+        ("a: &a [*a]", "data.mesh: its line 1: a[0]: the alias *a stands within the value that it repeats; "
+                       "move it out of there"),
         ("a: 1\na: 2", "data.mesh: its line 2: a: the key is given twice (first at line 1); "
                        "keep one of them"),
         ("- a", "data.mesh = ['a']: is not a mapping"),

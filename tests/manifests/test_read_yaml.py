@@ -176,26 +176,28 @@ def test_alias_bombs_are_refused() -> None:
         for before, name in zip("abcdef", "bcdefg", strict=True)
     ]
     text = POD + "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(rows)
-    assert told(text) == ["shop.yaml:7: e[7]: aliases repeat more than 100000 values"]
+    assert told(text) == ["shop.yaml:7: e[7]: aliases repeat more than 100000 values; use fewer of them"]
 
 
 def test_an_alias_within_its_anchor_is_refused() -> None:
     """A value can't contain itself."""
     assert told(f"{POD}a: &x [*x]\n") == [
-        "shop.yaml:3: a[0]: the alias *x stands within the value that it repeats"
+        "shop.yaml:3: a[0]: the alias *x stands within the value that it repeats; move it out of there"
     ]
 
 
 def test_an_alias_without_anchor_is_a_problem() -> None:
     """An alias needs an anchor before it."""
-    assert told(f"{POD}a: *x\n") == ["shop.yaml:3: a: the alias *x has no anchor &x before it"]
+    assert told(f"{POD}a: *x\n") == [
+        'shop.yaml:3: a: the alias *x has no anchor &x before it; quote a text that begins with *: "*x"'
+    ]
 
 
 @pytest.mark.parametrize("text", ["[" * 250, "\n" + "".join("  " * n + "a:\n" for n in range(1, 250))])
 def test_deep_nesting_is_refused(text: str) -> None:
     """Nesting that no Kubernetes object has is refused before it exhausts the stack."""
     assert [line.partition(": ")[2] for line in told(f"{POD}x: {text}")] == [
-        "is nested deeper than 200 levels"
+        "is nested deeper than 200 levels; nest it less deeply"
     ]
 
 

@@ -3,6 +3,7 @@ the usual control plane, which stands for a cluster where none is given."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
@@ -33,12 +34,12 @@ VALUES_FILE = "values.yaml"
 def environment_of(folder: Path) -> Path | None:
     """The overlay's own settings file, if it has one."""
     file = folder / ENVIRONMENT_FILE
-    return file if file.is_file() else None
+    return file if os.path.isfile(file) else None
 
 
 def required_kustomization(folder: Path) -> Path:
     """The folder's kustomization. Raises ToolError where it is not a folder that kustomize builds."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise ToolError(f"{folder}: is not a folder; name an overlay, a folder with a kustomization.yaml")
     found = kustomization_of(folder)
     if found is None:
@@ -49,7 +50,7 @@ def required_kustomization(folder: Path) -> Path:
 def bases_of(folder: Path) -> tuple[Path, ...]:
     """The local folders among the overlay's resources: what its components and patches work on."""
     named = [folder / entry for entry in _listed(folder, "resources") if isinstance(entry, str)]
-    return tuple(path for path in named if path.is_dir())
+    return tuple(path for path in named if os.path.isdir(path))
 
 
 def require_effective_patches(folder: Path, policies: Iterable[NetworkPolicy]) -> None:

@@ -9,6 +9,7 @@ import click
 from istio_netpol.analysis.bundle_proof.bundle_report import with_findings
 from istio_netpol.analysis.bundle_proof.proof import verify as verify_objects
 from istio_netpol.cli.bundle_cluster import ClusterArguments, bundle_cluster_options, with_cluster
+from istio_netpol.cli.command import Command
 from istio_netpol.cli.inputs import ReadOptions, outdated_findings
 from istio_netpol.cli.options import config_option, format_option, reading_options
 from istio_netpol.cli.overlays import read_overlay
@@ -29,6 +30,7 @@ def bundle() -> None:
 
 
 @bundle.command(
+    cls=Command,
     short_help="Prove every control-plane flow of an overlay.",
     epilog=examples(
         "istio-netpol bundle verify overlays/prod",

@@ -8,11 +8,13 @@ import click
 
 from istio_netpol.certs.path_reconciler import PathReconciler
 from istio_netpol.certs.reconciler import CertificatePlace, CertificateReconciler
+from istio_netpol.cli.command import Command
 from istio_netpol.cli.program import examples
 from istio_netpol.kube.connection import ApiConnection
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "istio-netpol certs --namespace istio-netpol --secret istio-netpol-certificate "
         "--service istio-netpol-webhook --webhook-configuration istio-netpol",

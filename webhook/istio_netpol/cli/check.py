@@ -11,6 +11,7 @@ import click
 from istio_netpol.analysis.focus import WHOLE
 from istio_netpol.analysis.results import Report
 from istio_netpol.cli.baseline_file import read_baseline, write_baseline
+from istio_netpol.cli.command import Command
 from istio_netpol.cli.finding_options import baseline_options, fail_on_option, is_at_least, selection_options
 from istio_netpol.cli.one_input import checked
 from istio_netpol.cli.opened_input import open_input
@@ -38,6 +39,7 @@ from istio_netpol.report.text import kinds_not_read
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "istio-netpol check shop.yaml",
         "istio-netpol check manifests/ --assume-deny-all",

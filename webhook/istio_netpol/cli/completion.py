@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from istio_netpol.cli.command import Command
 from istio_netpol.cli.program import COMPLETE_VARIABLE, PROGRAM, examples
 from istio_netpol.cli.streams import write
 
@@ -12,6 +13,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "istio-netpol completion bash > istio-netpol.bash",
         "istio-netpol completion zsh > _istio-netpol",

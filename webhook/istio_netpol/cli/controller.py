@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from istio_netpol.cli.command import Command
 from istio_netpol.cli.options import config_option, resolution_options
 from istio_netpol.cli.parameter_types import ListenAddress
 from istio_netpol.cli.program import examples
@@ -14,6 +15,7 @@ from istio_netpol.controller.run import Certificates, ControllerOptions, run
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "istio-netpol controller --metrics-listen 0.0.0.0:9443",
         "istio-netpol controller --certificate-secret istio-netpol-certificate "

@@ -9,6 +9,7 @@ import click
 
 from istio_netpol.analysis.diff import diff as compare
 from istio_netpol.analysis.results import Difference
+from istio_netpol.cli.command import Command
 from istio_netpol.cli.inputs import paired
 from istio_netpol.cli.opened_input import open_input, require_two_sides
 from istio_netpol.cli.options import InputArguments, format_option, input_options, resolution_options
@@ -50,6 +51,7 @@ class ChangeNames(click.ParamType[tuple[str, ...]]):
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "istio-netpol diff old/ new/",
         "istio-netpol diff old/ new/ -f json",

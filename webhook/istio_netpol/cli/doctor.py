@@ -11,6 +11,7 @@ from types import FrameType
 import click
 
 from istio_netpol.cli.cluster_input import connect
+from istio_netpol.cli.command import Command
 from istio_netpol.cli.opened_input import whereabouts
 from istio_netpol.cli.options import InputArguments, cluster_options, config_option, format_option
 from istio_netpol.cli.program import FINE, FOUND, examples
@@ -27,6 +28,7 @@ from istio_netpol.report.table import document
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "istio-netpol doctor",
         "istio-netpol doctor --context staging -f json",

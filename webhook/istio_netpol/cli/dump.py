@@ -13,6 +13,7 @@ from typing import BinaryIO
 import click
 
 from istio_netpol.cli.cluster_input import listing_of
+from istio_netpol.cli.command import Command
 from istio_netpol.cli.opened_input import A_CLUSTER, whereabouts
 from istio_netpol.cli.options import (
     InputArguments,
@@ -33,6 +34,7 @@ from istio_netpol.model.assumptions import assumptions_of
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "istio-netpol dump -o cluster.yaml",
         "istio-netpol dump --context prod -o prod.yaml",

@@ -13,6 +13,7 @@ from istio_netpol.analysis.explain.host import explain_host
 from istio_netpol.analysis.explain.walk import Walk
 from istio_netpol.analysis.explain.workload import explain_workload
 from istio_netpol.analysis.results import Explanation
+from istio_netpol.cli.command import Command
 from istio_netpol.cli.inputs import answers_of
 from istio_netpol.cli.opened_input import OpenedInput, open_input
 from istio_netpol.cli.options import (
@@ -35,6 +36,7 @@ from istio_netpol.state.snapshot import Snapshot
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "istio-netpol explain manifests/ --from shop/cart --to shop/db:5432",
         "istio-netpol explain manifests/ --from 203.0.113.9 --to shop/cart:http",

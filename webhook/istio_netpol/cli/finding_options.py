@@ -15,6 +15,9 @@ from istio_netpol.model.flows import FlowKind
 RULES: dict[str, RuleId] = {str(rule): rule for ids in (FlowKind, Issue) for rule in ids}
 """Every rule by its id."""
 
+MOST_SUGGESTED = 5
+"""More rules than that suggest nothing: a part such as `a` is in most ids."""
+
 NEVER = "none"
 
 
@@ -38,7 +41,8 @@ class RuleName(click.ParamType[RuleId]):
         close = get_close_matches(written, RULES, n=3, cutoff=0.5) or [
             rule for rule in RULES if written in rule
         ]
-        asked = f"did you mean {' or '.join(close)}?" if close else "`istio-netpol rule` lists all"
+        is_help = 0 < len(close) <= MOST_SUGGESTED
+        asked = f"did you mean {' or '.join(close)}?" if is_help else "`istio-netpol rule` lists all"
         self.fail(f"{value!r} is not the id of a rule; {asked}", param, ctx)
 
 

@@ -10,6 +10,7 @@ import click
 from istio_netpol.analysis.assumed_pods import is_assumed_denial
 from istio_netpol.analysis.check import check
 from istio_netpol.analysis.results import Report
+from istio_netpol.cli.command import Command
 from istio_netpol.cli.one_input import missing_policies
 from istio_netpol.cli.opened_input import open_input
 from istio_netpol.cli.options import (
@@ -34,6 +35,7 @@ from istio_netpol.state.snapshot import Snapshot
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "istio-netpol generate shop.yaml",
         "istio-netpol generate manifests/ -o policies/",

@@ -9,6 +9,7 @@ import click
 from istio_netpol.analysis.arguments.peers import peer_filter
 from istio_netpol.analysis.focus import Focus
 from istio_netpol.analysis.listing import AskedList, as_listed, namespace_pairs
+from istio_netpol.cli.command import Command
 from istio_netpol.cli.opened_input import open_input
 from istio_netpol.cli.options import (
     InputArguments,
@@ -29,6 +30,7 @@ _WHO = "this workload, namespace or address. Can be repeated."
 
 @click.command(
     "list",
+    cls=Command,
     epilog=examples(
         "istio-netpol list manifests/",
         "istio-netpol list manifests/ --from shop/cart",

@@ -11,6 +11,7 @@ import click
 
 from istio_netpol.analysis.reachability.facts import facts
 from istio_netpol.analysis.reachability.state_reading import Given
+from istio_netpol.cli.command import Command
 from istio_netpol.cli.inputs import Input
 from istio_netpol.cli.opened_input import OpenedInput, open_input, require_two_sides
 from istio_netpol.cli.options import InputArguments, input_options, resolution_options
@@ -28,6 +29,7 @@ _ENDINGS = ", ".join(f".{name}" for name in names("map"))
 
 @click.command(
     "map",
+    cls=Command,
     epilog=examples(
         "istio-netpol map manifests/ -o map.html",
         "istio-netpol map manifests/ -o map.svg",

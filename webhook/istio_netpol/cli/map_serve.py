@@ -71,8 +71,11 @@ def _guard(host: str, token_file: Path | None) -> Guard:
 def _token(file: Path) -> str:
     try:
         token = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file}: the token can't be read: {error}") from None
+    except OSError as error:
+        cause = error.strerror or error
+        raise SettingsError(f"{file}: the token can't be read: {cause}; check --token-file") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file}: the token is not text in UTF-8; write a token of letters") from None
     if len(token) < LEAST_TOKEN:
         raise SettingsError(f"{file}: the token has {len(token)} characters; use at least {LEAST_TOKEN}")
     return token

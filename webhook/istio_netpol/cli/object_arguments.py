@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cache
-from pathlib import Path
 
 from istio_netpol.analysis.arguments.objects import ObjectName
 from istio_netpol.bundle.sources import SUFFIXES
@@ -88,7 +87,7 @@ class _Splitter:
 def _may_be_object(argument: str) -> bool:
     parts = argument.split("/")
     is_file = argument.endswith(SUFFIXES) or argument.startswith((".", "~"))
-    return all(parts) and len(parts) <= 3 and not is_file and not Path(parts[0]).is_dir()
+    return all(parts) and len(parts) <= 3 and not is_file and not os.path.isdir(parts[0])
 
 
 def _readings(parts: Sequence[str]) -> Iterator[tuple[str, str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,8 +19,11 @@ def write_files(policies: Sequence[NetworkPolicy], folder: Path) -> tuple[int, l
     """How many files are in place, `namespace--name.yaml` each, and why others are not."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        return 0, [f"{error.filename or folder} is not a folder; name another one with -o"]
     except OSError as error:
-        return 0, [f"{error.filename or folder}: {error.strerror or error}"]
+        cause = error.strerror or error
+        return 0, [f"{error.filename or folder} can't be made: {cause}; name another folder with -o"]
     store = FolderStore(folder, subfolder="", restores=True)
     refused = [result.refused for result in store.write(policies) if result.refused]
     return len(policies) - len(refused), refused
@@ -31,6 +35,8 @@ def left_behind(policies: Sequence[NetworkPolicy], folder: Path, snapshot: Snaps
     Policies that the input holds count: where they were read, they are in force, and nothing is missing.
     """
     current = {policy.key for policy in policies} | {present.key for present in snapshot.every(NetworkPolicy)}
+    if not os.path.isdir(folder):
+        return
     for file in sorted(folder.glob("*--*.yaml")):
         try:
             objects = load(read_documents(file.read_bytes(), str(file))).objects

@@ -10,6 +10,7 @@ import click
 from istio_netpol.admission.left_alone import left_alone
 from istio_netpol.analysis.readiness.assessment import ReadinessReport
 from istio_netpol.analysis.readiness.assessment import readiness as assess
+from istio_netpol.cli.command import Command
 from istio_netpol.cli.inputs import Input
 from istio_netpol.cli.opened_input import open_input
 from istio_netpol.cli.options import (
@@ -35,6 +36,7 @@ from istio_netpol.report.table import document
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "istio-netpol readiness manifests/",
         "istio-netpol readiness manifests/ --all",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from istio_netpol.cli.command import Command
 from istio_netpol.cli.finding_options import RuleName
 from istio_netpol.cli.program import examples
 from istio_netpol.cli.streams import write
@@ -17,6 +18,7 @@ from istio_netpol.report.rules import TITLES, RulePages, rule_list, rule_page
 
 
 @click.command(
+    cls=Command,
     epilog=examples("istio-netpol rule", "istio-netpol rule proxy-to-istiod"),
 )
 @click.argument("rule_id", metavar="[ID]", type=RuleName(), required=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import click
 
+from istio_netpol.cli.command import Command
 from istio_netpol.cli.options import config_option, reading_options, resolution_options
 from istio_netpol.cli.parameter_types import ListenAddress
 from istio_netpol.cli.program import examples
@@ -36,12 +38,13 @@ class SourceOption(click.ParamType["Path | str"]):
         if not value.startswith(SCHEME):
             self.fail(f"{value!r} names no source; write dir:PATH, or cluster", param, ctx)
         folder = Path(value.removeprefix(SCHEME) or ".")
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             self.fail(f"{folder} is not a folder; create it, or name another one", param, ctx)
         return folder
 
 
 @click.command(
+    cls=Command,
     epilog=examples(
         "istio-netpol serve --source dir:manifests --self-signed",
         "istio-netpol serve --source cluster --context dev --self-signed",

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from istio_netpol.bundle.helm import PROGRAM_VARIABLE as HELM_VARIABLE
 from istio_netpol.bundle.helm import Helm
 from istio_netpol.bundle.kustomize import PROGRAM_VARIABLE, Kustomize
-from istio_netpol.cli.options import InputArguments
+from istio_netpol.cli.options import CONFIG_VARIABLE, InputArguments
 from istio_netpol.cli.streams import tell
 from istio_netpol.config.found import settings_file_above
 from istio_netpol.config.settings_file import load_settings
@@ -89,11 +89,16 @@ def _text(config: str | None) -> str | None:
     if not config:
         return None
     path = Path(config)
-    if path.is_char_device() or path.is_block_device():
-        raise SettingsError(f"{config}: is a device, which may never end; name a file of settings")
     try:
+        if path.is_char_device() or path.is_block_device():
+            raise SettingsError(f"{config}: is a device, which may never end; name a file of settings")
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise SettingsError(f"{config}: the settings can't be read: {error.strerror or error}") from None
+        cause = error.strerror or error
+        raise SettingsError(
+            f"{config}: the settings can't be read: {cause}; check --config and {CONFIG_VARIABLE}"
+        ) from None
     except UnicodeDecodeError:
-        raise SettingsError(f"{config}: the settings are not valid UTF-8") from None
+        raise SettingsError(
+            f"{config}: the settings are not valid UTF-8; name a file of settings, saved as UTF-8"
+        ) from None

@@ -20,9 +20,10 @@ def settings_file_above(paths: Sequence[str]) -> Path | None:
     home = _home()
     while True:
         found = folder / FILE_NAME
-        if found.is_file() or (found.is_symlink() and not found.exists()):
+        # These functions answer no where a folder may not be searched, as those of Path do not.
+        if os.path.isfile(found) or (os.path.islink(found) and not os.path.exists(found)):
             return found
-        if (folder / ".git").exists() or folder in (home, folder.parent):
+        if os.path.exists(folder / ".git") or folder in (home, folder.parent):
             return None
         folder = folder.parent
 

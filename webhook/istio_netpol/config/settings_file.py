@@ -15,11 +15,15 @@ import yaml
 from msgspec.structs import replace
 
 from istio_netpol.config.names import fields_by_key, is_group
-from istio_netpol.config.values import WrongValueError, contradictions, enum_value, limit_of, scalar
+from istio_netpol.config.values import KEYS, WrongValueError, contradictions, enum_value, limit_of, scalar
 from istio_netpol.errors import Problem, SettingsError
 from istio_netpol.model.settings import Settings
 
 API_VERSION, KIND = "istio-netpol.io/v1", "Settings"
+_REMEDIES = {
+    "found character '\\t' that cannot start any token": "indent by spaces, not by tabs",
+    "mapping values are not allowed here": "indent it as its neighbours are, or quote the text",
+}
 _HEADER = {"apiVersion": API_VERSION, "kind": KIND}
 
 
@@ -62,7 +66,7 @@ class _SettingsReader:
             node = yaml.compose(text, yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else None
-            self._wrong(line, None, None, f"is not valid YAML: {error.problem or error.context}")
+            self._wrong(line, None, None, *_not_yaml(error))
             return None
         except (yaml.YAMLError, RecursionError) as error:
             self._wrong(None, None, None, f"is not valid YAML: {error}")
@@ -143,8 +147,19 @@ class _SettingsReader:
         if not isinstance(node, yaml.MappingNode):
             return self._mistyped(node, path, "a mapping")
         entries = self._entries(node, path)
+        for key in entries:
+            self._check_key(path, key)
         values = {key: self._value(item, entry, _join(path, key)) for key, entry in entries.items()}
         return _NOTHING if _NOTHING in values.values() else values
+
+    def _check_key(self, path: str, key: str) -> None:
+        if path not in KEYS:
+            return
+        where = _join(path, key)
+        try:
+            KEYS[path](key)
+        except WrongValueError as wrong:
+            self._wrong(self._lines[where], where, None, wrong.cause, wrong.remedy)
 
     def _scalar(self, hint: Any, node: yaml.Node, path: str) -> Any:
         if not isinstance(node, yaml.ScalarNode):
@@ -172,6 +187,14 @@ class _SettingsReader:
         self, line: int | None, path: str | None, value: str | None, cause: str, remedy: str | None = None
     ) -> None:
         self.problems.append(Problem(self._file, line, None, path, value, cause, remedy))
+
+
+def _not_yaml(error: yaml.MarkedYAMLError) -> tuple[str, str | None]:
+    """Cause and remedy, where PyYAML's own words say what is wrong only to who knows its code."""
+    if error.problem == "but found another document":
+        return "holds a second document, and settings are one", "keep the one with kind: Settings"
+    problem = error.problem or error.context or ""
+    return f"is not valid YAML: {problem}", _REMEDIES.get(problem)
 
 
 _NOTHING: Any = object()

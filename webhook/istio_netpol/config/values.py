@@ -162,6 +162,16 @@ def host_name(text: str) -> None:
         raise WrongValueError("is not a host name", "write it as example.com, in lower case")
 
 
+def _rule_id(text: str) -> None:
+    known = [str(rule) for ids in (FlowKind, Issue) for rule in ids]
+    if text not in known:
+        close = get_close_matches(text, known, n=1)
+        raise WrongValueError(
+            "is not the id of a rule",
+            f"did you mean {close[0]}?" if close else f"use {', '.join(sorted(known))}",
+        )
+
+
 def _host_pattern(text: str) -> None:
     """A host name, `*`, or `*.` before a name."""
     if not _is_host(text):
@@ -234,6 +244,9 @@ LIMITS: dict[str, Callable[[Any], None]] = {
 """The check of each value by its path without indexes and keys that a user chooses; of a list or a mapping,
 of each value in it."""
 
+KEYS: dict[str, Callable[[str], None]] = {"hosts.knownAddresses": host_name, "severities": _rule_id}
+"""The check of the keys that a user chooses, by the path of their mapping."""
+
 
 def limit_of(path: str) -> Callable[[Any], None] | None:
     """The check of a value by where it stands: `hosts.podCidrs[0]`, `apiServer.callers[1].podLabels.app`."""
@@ -250,10 +263,6 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
         path = f"hosts.knownAddresses.{host}"
         if not addresses:
             yield path, "has no address", "name one, or leave the host out"
-        try:
-            host_name(host)
-        except WrongValueError as wrong:
-            yield path, wrong.cause, wrong.remedy or ""
     floor, default = admission.floor, admission.default_mode
     if floor is not None and _STRICTNESS.index(default) < _STRICTNESS.index(floor):
         yield (
@@ -271,7 +280,6 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
     yield from _callers(settings.api_server.callers)
     if not settings.dns.pods and not (settings.dns.addresses or settings.dns.node_local_address):
         yield "dns.pods", "is false, but no address answers DNS", "name those that do in dns.addresses"
-    yield from _unknown_rules(settings)
     if settings.check_scrape and not settings.scrape_namespaces:
         yield "checkScrape", "is true, but scrapeNamespaces is empty", "name the namespaces that scrape"
 
@@ -287,12 +295,3 @@ def _callers(callers: Sequence[CallerSettings]) -> Iterator[tuple[str, str, str]
                 "names no labels of pods",
                 "add podLabels: whoever else runs there would be let in, too",
             )
-
-
-def _unknown_rules(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    known = [str(rule) for ids in (FlowKind, Issue) for rule in ids]
-    for rule in settings.severities:
-        if rule not in known:
-            close = get_close_matches(rule, known, n=1)
-            remedy = f"did you mean {close[0]}?" if close else f"use {', '.join(sorted(known))}"
-            yield f"severities.{rule}", "is not the id of a rule", remedy

@@ -92,4 +92,4 @@ class KubernetesClient:
 
 def _has_kubeconfig() -> bool:
     named = os.environ.get("KUBECONFIG")
-    return bool(named) or (Path.home() / ".kube" / "config").is_file()
+    return bool(named) or os.path.isfile(Path.home() / ".kube" / "config")

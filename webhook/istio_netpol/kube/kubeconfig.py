@@ -16,6 +16,7 @@ from istio_netpol.model.json_values import JsonObject
 from istio_netpol.model.references import DEFAULT_NAMESPACE
 
 VARIABLE = "KUBECONFIG"
+OTHER_FILE = f"check --kubeconfig and {VARIABLE}"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its own namespace and token."""
 
@@ -30,13 +31,13 @@ class KubeContext(Struct, frozen=True):
 
 def has_cluster(kubeconfig: str = "") -> bool:
     """Whether there is a kubeconfig, or a pod's own service account."""
-    return any(path.is_file() for path in _files(kubeconfig)) or _is_pod()
+    return any(map(_may_be_there, _files(kubeconfig))) or _is_pod()
 
 
 def find_context(kubeconfig: str = "", name: str = "") -> KubeContext:
     """The context of that name, or the current one. Files are looked for and joined as kubectl does it: what
     the first of them says counts. Raises SettingsError."""
-    files = [path for path in _files(kubeconfig) if kubeconfig or path.is_file()]
+    files = [path for path in _files(kubeconfig) if kubeconfig or _may_be_there(path)]
     if not files and not name and _is_pod():
         return KubeContext("", _namespace_of_pod())
     contents = [_content(path) for path in files]
@@ -47,7 +48,7 @@ def find_context(kubeconfig: str = "", name: str = "") -> KubeContext:
     wanted = name or next(filter(None, (_text(content.get("current-context")) for content in contents)), "")
     known = ", ".join(sorted(contexts))
     if not known:
-        raise SettingsError(f"{where}: has no contexts, so that it names no cluster")
+        raise SettingsError(f"{where}: has no contexts, so that it names no cluster; {OTHER_FILE}")
     if not wanted:
         raise SettingsError(f"{where}: has no current context; name one with --context, of {known}")
     if wanted not in contexts:
@@ -66,8 +67,17 @@ def _files(kubeconfig: str) -> Sequence[Path]:
     return named or [Path.home() / ".kube" / "config"]
 
 
+def _may_be_there(path: Path) -> bool:
+    """Whether there is a file, or a folder that does not let us look. Reading it then says so, as kubectl
+    does; a pod has its own cluster all the same."""
+    try:
+        return path.is_file()
+    except OSError:
+        return not _is_pod()
+
+
 def _is_pod() -> bool:
-    return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and (SERVICE_ACCOUNT / "token").is_file()
+    return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and os.path.isfile(SERVICE_ACCOUNT / "token")
 
 
 def _namespace_of_pod() -> str:
@@ -82,13 +92,12 @@ def _content(path: Path) -> JsonObject:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(
-            f"{path}: the kubeconfig can't be read: {error.strerror or error}; check --kubeconfig and "
-            f"{VARIABLE}"
+            f"{path}: the kubeconfig can't be read: {error.strerror or error}; {OTHER_FILE}"
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError):
-        raise SettingsError(f"{path}: is not a kubeconfig: it is not valid YAML") from None
+        raise SettingsError(f"{path}: is not a kubeconfig: it is not valid YAML; {OTHER_FILE}") from None
     if content is not None and not isinstance(content, dict):
-        raise SettingsError(f"{path}: is not a kubeconfig: it is not a mapping")
+        raise SettingsError(f"{path}: is not a kubeconfig: it is not a mapping; {OTHER_FILE}")
     return content or {}
 
 

@@ -13,6 +13,9 @@ from istio_netpol.model.json_values import JsonObject
 DEPTH_LIMIT = 200
 """Levels of an object: deeper than any of Kubernetes, shallow enough for Python's stack."""
 
+FLATTEN = "nest it less deeply"
+"""What to do beyond the limit."""
+
 LIST_DEPTH_LIMIT = 20
 """Lists within Lists."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from istio_netpol.manifests.raw_objects import FLATTEN
 from istio_netpol.model.json_values import JsonObject
 
 # Values that all aliases of a document together may repeat.
@@ -33,18 +34,21 @@ class Anchors:
             self._kept.append(value)
             self._measures[id(value)] = self._measure(value)
 
-    def refusal(self, name: str, depth: int, limit: int) -> str | None:
-        """Why an alias to `name` at `depth` can't be followed, None if it can."""
+    def refusal(self, name: str, depth: int, limit: int) -> tuple[str, str] | None:
+        """Why an alias to `name` at `depth` can't be followed, and what to do; None if it can."""
         if name in self._open:
-            return f"the alias *{name} stands within the value that it repeats"
+            return f"the alias *{name} stands within the value that it repeats", "move it out of there"
         if name not in self._values:
-            return f"the alias *{name} has no anchor &{name} before it"
+            return (
+                f"the alias *{name} has no anchor &{name} before it",
+                f'quote a text that begins with *: "*{name}"',
+            )
         size, height = self._measure(self._values[name])
         if depth + height > limit:
-            return f"the alias *{name} makes the object deeper than {limit} levels"
+            return f"the alias *{name} makes the object deeper than {limit} levels", FLATTEN
         self._expanded += size
         if self._expanded > EXPANSION_LIMIT:
-            return f"aliases repeat more than {EXPANSION_LIMIT} values"
+            return f"aliases repeat more than {EXPANSION_LIMIT} values", "use fewer of them"
         return None
 
     def use(self, name: str) -> Any:

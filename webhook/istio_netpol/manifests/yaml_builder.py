@@ -26,6 +26,7 @@ from istio_netpol.errors import InputError, Problem
 from istio_netpol.manifests.placeholders import HELM
 from istio_netpol.manifests.raw_objects import (
     DEPTH_LIMIT,
+    FLATTEN,
     LIST_DEPTH_LIMIT,
     LIST_OF_OBJECTS,
     LIST_REMEDY,
@@ -295,9 +296,9 @@ class Builder:
                 self._problems.append(self._problem(None, cause, None))
 
     def _alias(self, event: Any) -> Any:
-        cause = self._anchors.refusal(event.anchor, len(self._path), DEPTH_LIMIT)
-        if cause is not None:
-            raise InputError([self._problem(event, cause, None)])
+        refusal = self._anchors.refusal(event.anchor, len(self._path), DEPTH_LIMIT)
+        if refusal is not None:
+            raise InputError([self._problem(event, *refusal)])
         return self._anchors.use(event.anchor)
 
     def _anchored(self, event: Any) -> Any:
@@ -323,7 +324,7 @@ class Builder:
 
     def _refuse_depth(self, event: Any) -> None:
         self._path.clear()
-        raise InputError([self._problem(event, f"is nested deeper than {DEPTH_LIMIT} levels", None)])
+        raise InputError([self._problem(event, f"is nested deeper than {DEPTH_LIMIT} levels", FLATTEN)])
 
     def _take_problems(self, content: JsonObject, line: int | None = None) -> Iterator[Problem]:
         """The problems of the object just read, now that it is known which object it is."""

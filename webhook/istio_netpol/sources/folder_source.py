@@ -6,6 +6,7 @@ would refuse what is fine and admit what is not.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -130,7 +131,7 @@ class FolderSource:
         finder = Sources(self._exclude)
         yield from finder.in_folder(self._folder, self._folder.stat())
         generated = self._folder / GENERATED
-        if generated.is_dir():
+        if os.path.isdir(generated):
             yield from finder.in_folder(generated, generated.stat())
 
     def _loaded(self, source: ManifestFile | Overlay) -> Loaded:

@@ -54,7 +54,8 @@ class FolderStore:
             try:
                 refused = self._store(policy)
             except OSError as error:
-                refused = f"{error.filename or self._folder}: {error.strerror or error}"
+                file = self._folder / _file_name(policy)
+                refused = f"{file} can't be written: {error.strerror or error}"
             except MemoryError:
                 raise
             except Exception as error:  # a failure of one policy must not stop the others
@@ -81,9 +82,13 @@ class FolderStore:
             os.close(folder)
 
 
+def _file_name(policy: NetworkPolicy) -> str:
+    return f"{policy.namespace}--{policy.name}.yaml"
+
+
 def _put(folder: int, policy: NetworkPolicy, restores: bool) -> str:
     """Writes the file of a policy into an opened folder; returns why it was not written, or nothing."""
-    name = f"{policy.namespace}--{policy.name}.yaml"
+    name = _file_name(policy)
     content = (HEADER + to_yaml([policy])).encode()
     try:
         present = _content(folder, name)
