@@ -102,3 +102,22 @@ def test_standard_input_is_read_for_a_dash_only(run: Run, home: Path) -> None:
     """Whoever pipes something in is told so before the cluster is asked."""
     write(home / "k", "prod", prod="shop")
     assert "name a PATH (- for standard input)" in run("check", stdin="a: b").stderr
+
+
+@pytest.mark.parametrize("command", ["check", "doctor", "dump"])
+def test_credentials_that_no_program_brings_are_told(workspace: Path, run: Run, command: str) -> None:
+    """The program is not installed, say: nobody is asked without credentials instead."""
+    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "gone-auth-plugin"}}
+    content = {
+        "current-context": "a",
+        "contexts": [{"name": "a", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": user}],
+    }
+    (workspace / "k").write_text(yaml.safe_dump(content))
+    result = run(command, "--kubeconfig", "k")
+    assert result.exit_code == 2
+    told = result.stderr.splitlines()[-1]
+    assert told.startswith("no credentials for the cluster: ")
+    assert "'gone-auth-plugin'; the program that the kubeconfig names at users[].user.exec" in told
+    assert "ERROR" not in result.stderr

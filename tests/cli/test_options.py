@@ -213,3 +213,13 @@ def test_policies_are_not_written_into_what_is_not_a_folder(run: Run, place: str
     assert result.exit_code == 2
     assert f"not written: {place} " in result.stderr
     assert "with -o\n" in result.stderr
+
+
+def test_both_ends_that_are_not_there_are_told(run: Run) -> None:
+    """Of a list and of one connection."""
+    for command, called in (("list", "shop/nada"), ("explain", "shop/nada:80")):
+        result = run(command, "manifests", "--from", "shop/nope", "--to", called)
+        assert result.exit_code == 2
+        assert "'shop/nope' names no workload of the input" in result.stderr
+        assert "'shop/nada' names no workload of the input" in result.stderr
+        assert result.stderr.endswith("2 problems; nothing was done\n")

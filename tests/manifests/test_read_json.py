@@ -55,6 +55,15 @@ def test_duplicate_keys_are_told() -> None:
     ]
 
 
+@pytest.mark.parametrize("place", ['"spec": {%s}', "%s"])
+def test_keys_that_are_repeated_without_end_are_not_all_told(place: str) -> None:
+    """As in YAML."""
+    text = '{"apiVersion": "v1", "kind": "Pod", ' + place % ", ".join(['"a": 1'] * 10_000) + "}"
+    found = told(text)
+    assert len(found) == 101
+    assert found[-1] == "shop.json:1: Pod: more keys are given twice; check that this is a manifest"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -210,6 +210,13 @@ def test_duplicate_keys_are_all_told() -> None:
     ]
 
 
+def test_keys_that_are_repeated_without_end_are_not_all_told() -> None:
+    """A stream of the same line is not a manifest, and its mistakes must not fill the memory."""
+    found = told(POD + "a: 1\n" * 100_000)
+    assert len(found) == 101
+    assert found[-1] == "shop.yaml:104: Pod: more keys are given twice; check that this is a manifest"
+
+
 def test_a_duplicate_of_a_skipped_field_is_told() -> None:
     """A field that no rule reads is still one that the API server refuses to see twice."""
     text = f"{POD}spec:\n  containers:\n  - image: a\n    image: b\n"

@@ -11,11 +11,14 @@ A denied connection is a value, not an error: see `istio_netpol.model`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from msgspec import Struct
 
 from istio_netpol.printable import visible
+
+_T = TypeVar("_T")
 
 
 class NetpolError(Exception):
@@ -60,6 +63,21 @@ class InputError(NetpolError):
     def __str__(self) -> str:
         """One problem a line."""
         return "\n".join(str(problem) for problem in self.problems)
+
+
+def all_told(*questions: Callable[[], _T]) -> list[_T]:
+    """The answers to all questions. Raises InputError with what is wrong by any of them, not only the
+    first."""
+    answers: list[_T] = []
+    problems: list[Problem] = []
+    for question in questions:
+        try:
+            answers.append(question())
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(dict.fromkeys(problems))
+    return answers
 
 
 class SettingsError(NetpolError):

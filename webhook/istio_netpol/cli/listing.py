@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import click
 
@@ -20,7 +21,7 @@ from istio_netpol.cli.options import (
 )
 from istio_netpol.cli.program import examples
 from istio_netpol.cli.streams import write
-from istio_netpol.errors import InputError, Problem
+from istio_netpol.errors import InputError, Problem, all_told
 from istio_netpol.model.settings import Settings
 from istio_netpol.report.table import document, writer
 from istio_netpol.state.snapshot import Snapshot
@@ -101,7 +102,7 @@ def _asked(
     problems: list[Problem] = []
     for name, focus, snapshot in parts:
         try:
-            ends = (peer_filter(sources, snapshot), peer_filter(destinations, snapshot))
+            ends = all_told(*(partial(peer_filter, texts, snapshot) for texts in (sources, destinations)))
         except InputError as error:
             problems += error.problems
         else:

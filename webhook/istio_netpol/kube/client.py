@@ -6,6 +6,7 @@ this module.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,11 +40,7 @@ class KubernetesClient:
         configuration = Configuration()
         try:
             if context or kubeconfig or _has_kubeconfig():
-                load_kube_config(  # type: ignore[no-untyped-call]
-                    config_file=str(kubeconfig) if kubeconfig else None,
-                    context=context or None,
-                    client_configuration=configuration,
-                )
+                _load(configuration, context, kubeconfig)
             else:
                 load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         except (ConfigException, OSError) as error:
@@ -88,6 +85,38 @@ class KubernetesClient:
             method, serialized[1], headers=serialized[2], body=body, timeout=timeout, preload_content=False
         )
         return response
+
+
+def _load(configuration: Configuration, context: str, kubeconfig: Path | None) -> None:
+    """Takes a kubeconfig's context. The library only logs that the program for its credentials failed, and
+    goes on without any: here it is an error, as it is with kubectl."""
+    complaints = _Complaints()
+    root = logging.getLogger()
+    root.addHandler(complaints)
+    try:
+        load_kube_config(  # type: ignore[no-untyped-call]
+            config_file=str(kubeconfig) if kubeconfig else None,
+            context=context or None,
+            client_configuration=configuration,
+        )
+    finally:
+        root.removeHandler(complaints)
+    if complaints.sentences:
+        raise SettingsError(
+            f"no credentials for the cluster: {'; '.join(complaints.sentences)}; the program that the "
+            "kubeconfig names at users[].user.exec has to run, as it has to for kubectl"
+        )
+
+
+class _Complaints(logging.Handler):
+    """Keeps what is logged as an error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.sentences: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.sentences.append(record.getMessage())
 
 
 def _has_kubeconfig() -> bool:

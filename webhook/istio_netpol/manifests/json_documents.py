@@ -10,7 +10,8 @@ import json
 import math
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from msgspec.structs import replace
@@ -21,6 +22,8 @@ from istio_netpol.manifests.raw_objects import (
     LIST_DEPTH_LIMIT,
     LIST_OF_OBJECTS,
     LIST_REMEDY,
+    MORE_REPEATED,
+    MOST_REPEATED,
     Document,
     Envelope,
     OtherDocument,
@@ -120,7 +123,7 @@ class JsonDocuments:
         while self._text[at : at + 1] != "}":
             name, end = self._key(at)
             if places.setdefault(name, at) != at:
-                problems.append(self._duplicate(name, at, places[name]))
+                problems += [self._duplicate(name, at, places[name])][: _left(problems)]
             at = self._space(self._expect(":", end))
             if name == "items" and self._text[at : at + 1] == "[" and envelope.may_be_list():
                 envelope.content["items"] = []
@@ -136,8 +139,11 @@ class JsonDocuments:
         content: JsonObject = trim(envelope.content)
         envelope.content = content
         if problems and not envelope.is_other():
-            for problem in problems:
+            for problem in problems[:MOST_REPEATED]:
                 yield replace(problem, object=describe(content))
+            for problem in problems[MOST_REPEATED:]:
+                cause, remedy = MORE_REPEATED
+                yield replace(problem, object=describe(content), field=None, cause=cause, remedy=remedy)
             return None
         if not is_typed(content) and not envelope.waiting and not envelope.streamed:
             return content
@@ -164,7 +170,7 @@ class JsonDocuments:
         self._duplicated = False
         value, end = self._value(at)
         if self._duplicated:
-            problems.extend(self._duplicates(field, at, end))
+            problems += islice(self._duplicates(field, at, end), _left(problems))
         return value, end
 
     def _value(self, at: int) -> tuple[Any, int]:
@@ -226,6 +232,11 @@ class JsonDocuments:
         here, before = self.line(at), self.line(first)
         cause = f"the key is given twice (first at line {before})"
         return Problem(self._file, here, None, field, None, cause, "keep one of them")
+
+
+def _left(problems: Sequence[Problem]) -> int:
+    """How many more problems are looked for: one more than is told."""
+    return MOST_REPEATED + 1 - len(problems)
 
 
 def _duplicate_keys(text: str, start: int, end: int) -> Iterator[tuple[str, int, int]]:

@@ -16,6 +16,12 @@ DEPTH_LIMIT = 200
 FLATTEN = "nest it less deeply"
 """What to do beyond the limit."""
 
+MOST_REPEATED = 100
+"""How many repeated keys of one object are told: a stream of the same line has millions."""
+
+MORE_REPEATED = ("more keys are given twice", "check that this is a manifest")
+"""Cause and remedy of what is not told."""
+
 LIST_DEPTH_LIMIT = 20
 """Lists within Lists."""
 

@@ -30,6 +30,8 @@ from istio_netpol.manifests.raw_objects import (
     LIST_DEPTH_LIMIT,
     LIST_OF_OBJECTS,
     LIST_REMEDY,
+    MORE_REPEATED,
+    MOST_REPEATED,
     Document,
     Envelope,
     OtherDocument,
@@ -317,6 +319,11 @@ class Builder:
             return None
 
     def _report_duplicate(self, key: str, event: Any, first: Any) -> None:
+        if len(self._problems) > MOST_REPEATED:
+            return
+        if len(self._problems) == MOST_REPEATED:
+            self._problems.append(self._problem(event, *MORE_REPEATED))
+            return
         self._path.append(key)
         cause = f"the key is given twice (first at line {self._line(first)})"
         self._problems.append(self._problem(event, cause, "keep one of them"))

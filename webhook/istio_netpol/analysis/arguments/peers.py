@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from functools import partial
 
 from msgspec import Struct
 
-from istio_netpol.errors import InputError, Problem
+from istio_netpol.errors import InputError, Problem, all_told
 from istio_netpol.manifests.decode_selectors import SUBDOMAIN
 from istio_netpol.model.addresses import NO_ADDRESSES, AddressSet, is_network, parse_address
 from istio_netpol.model.connections import Protocol
@@ -174,7 +175,7 @@ def addresses_of(peer: str) -> AddressSet:
 
 def peer_filter(texts: Iterable[str], snapshot: Snapshot) -> PeerFilter:
     """The peers that texts name. Raises InputError where one names nothing of the input."""
-    found = [_one(text, snapshot) for text in texts]
+    found = all_told(*(partial(_one, text, snapshot) for text in texts))
     if not found:
         return EVERY_PEER
     return PeerFilter(

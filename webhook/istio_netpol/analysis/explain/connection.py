@@ -17,7 +17,7 @@ from istio_netpol.analysis.explain.policy_steps import policy_steps
 from istio_netpol.analysis.generate import packets_key, required_remedies
 from istio_netpol.analysis.results import Explanation, ExplanationStep
 from istio_netpol.analysis.unread_policies import UnreadPolicies
-from istio_netpol.errors import InputError, Problem
+from istio_netpol.errors import InputError, Problem, all_told
 from istio_netpol.flows.table import FlowTable
 from istio_netpol.istio.view.backends import Backend
 from istio_netpol.istio.view.injection import as_injected
@@ -64,6 +64,7 @@ def explain(
     snapshot = peers.snapshot
     table = FlowTable(snapshot, snapshot, settings, {})
     steps: list[ExplanationStep] = []
+    all_told(lambda: peers.find(source, []), lambda: peers.require(destination, port, protocol))
     client = peers.find(source, steps)
     gate = gate_of(table, resolver)
     called, service = _CalledEnd(destination, port, protocol, client, peers, table.view, gate).find(steps)
@@ -168,6 +169,11 @@ class _Peers(Struct, frozen=True, dict=True):
     def _not_in_the_input(self) -> Iterator[Workload]:
         yield from self.predicted
         yield from (stand_in.workload for stand_in in self.stand_ins)
+
+    def require(self, text: str, port: int | str, protocol: Protocol) -> None:
+        """Raises InputError where nothing is called so, without looking at what answers there."""
+        if not host_of(text) and find_service(text, port, protocol, self.snapshot) is None:
+            find_peer(text, self.snapshot, self._not_in_the_input)
 
     def find(self, text: str, steps: list[ExplanationStep]) -> Peer:
         """The peer that a person typed; `steps` tell what it is where the text does not."""
