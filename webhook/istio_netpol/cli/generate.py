@@ -114,7 +114,7 @@ def _write_files(policies: Sequence[NetworkPolicy], folder: Path, snapshot: Snap
 
     written, refused = write_files(policies, folder)
     tell(f"wrote {written} {'policy' if written == 1 else 'policies'} to {folder}")
-    for sentence in refused:
+    for sentence in dict.fromkeys(refused):
         tell(f"not written: {sentence}")
     for file in left_behind(policies, folder, snapshot):
         tell(f"not needed any more: {file}, written by an earlier run; delete it")

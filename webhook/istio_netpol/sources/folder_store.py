@@ -54,8 +54,7 @@ class FolderStore:
             try:
                 refused = self._store(policy)
             except OSError as error:
-                file = self._folder / _file_name(policy)
-                refused = f"{file} can't be written: {error.strerror or error}"
+                refused = f"{self._folder}: {error.strerror or error}"
             except MemoryError:
                 raise
             except Exception as error:  # a failure of one policy must not stop the others
@@ -82,13 +81,9 @@ class FolderStore:
             os.close(folder)
 
 
-def _file_name(policy: NetworkPolicy) -> str:
-    return f"{policy.namespace}--{policy.name}.yaml"
-
-
 def _put(folder: int, policy: NetworkPolicy, restores: bool) -> str:
     """Writes the file of a policy into an opened folder; returns why it was not written, or nothing."""
-    name = _file_name(policy)
+    name = f"{policy.namespace}--{policy.name}.yaml"
     content = (HEADER + to_yaml([policy])).encode()
     try:
         present = _content(folder, name)
