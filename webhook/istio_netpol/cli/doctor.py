@@ -43,6 +43,7 @@ from istio_netpol.report.table import document
 @click.option(
     "--topic",
     "topics",
+    type=click.Choice(TOPICS, case_sensitive=False),
     metavar="TOPIC",
     multiple=True,
     help="Examine only this, such as `DNS` or `Webhooks`; may be given more than once.",
@@ -90,11 +91,6 @@ def doctor(
     Exit code: 0 if all is well, 1 if something is wrong or could not be seen, 2 where there is no cluster to
     talk to or the arguments are unusable.
     """
-    for topic in topics:
-        if topic not in TOPICS:
-            raise click.BadParameter(
-                f"{topic!r} is not a topic: choose from {', '.join(TOPICS)}", ctx, param_hint="--topic"
-            )
     chosen_topics = topics or TOPICS
     arguments = InputArguments(
         all_namespaces=True, context=context, kubeconfig=kubeconfig, config=config or ""
