@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -90,17 +90,24 @@ def check_table(
         ),
         key=lambda finding: finding.sort_key,
     )
+    kinds = unread.kinds()
     told, denied, undecided = (
         list(filter(focus.concerns_flow, some)) for some in (flows, writer.denied, writer.unknown)
     )
     nowhere = sum(1 for finding in findings if finding.rule is Issue.UNKNOWN_DESTINATION)
-    connections = {(flow.source.key, flow.destination.key, flow.protocol, flow.port) for flow in denied}
-    pairs = {(source, destination) for source, destination, _, _ in connections}
-    kinds = unread.kinds()
     count = table.stored.object_count - kinds.total()
-    summary = Summary(count, len(told), len(denied), len(undecided) + nowhere, len(connections), len(pairs))
+    summary = _summary(count, told, denied, len(undecided) + nowhere)
     assumptions = sorted([*table.assumptions, *undeclared_namespaces(table.stored)])
     return Report(tuple(findings), summary, tuple(assumptions), not_read(kinds + Counter(skipped)))
+
+
+def _summary(
+    objects: int, told: Sequence[RequiredFlow], denied: Sequence[RequiredFlow], undecided: int
+) -> Summary:
+    """The counts; several flows may be one connection, and several connections have the same two ends."""
+    connections = {(flow.source.key, flow.destination.key, flow.protocol, flow.port) for flow in denied}
+    pairs = {(source, destination) for source, destination, _, _ in connections}
+    return Summary(objects, len(told), len(denied), undecided, len(connections), len(pairs))
 
 
 def not_read(skipped: Mapping[tuple[str, str], int]) -> tuple[NotRead, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from msgspec import Struct
@@ -76,15 +76,7 @@ def explain(
         _judged(snapshot, table.view, leg, protocol, service)
         for leg in legs(table.view, client, called, service)
     ]
-    unread = UnreadPolicies(snapshot)
-    for remark, judged in parts:
-        steps += [ExplanationStep(remark)] if remark else []
-        for direction in Direction:
-            steps += policy_steps(judged, direction, snapshot)
-        ends = dict.fromkeys(unread.at_ends(judged.flow.source, judged.flow.destination))
-        steps += [
-            ExplanationStep(f"{policy.title} selects {end.ref} and is not read") for policy, end in ends
-        ]
+    steps += _steps_along(parts, snapshot)
     denied = [judged for _, judged in parts if not judged.verdict.allowed]
     remedies = _remedies(denied, peers, resolver, gate, steps) if denied else ()
     how = next((judged.verdict.egress.dialled for _, judged in parts), None) or DIRECTLY
@@ -92,6 +84,18 @@ def explain(
     found = gates(snapshot, table.view, passage)
     asked = f"{destination}:{port}/{protocol}"
     return Explanation(source, asked, not denied, tuple(steps), remedies, found)
+
+
+def _steps_along(parts: Iterable[tuple[str, Judged]], snapshot: Snapshot) -> Iterator[ExplanationStep]:
+    """What policies say of each leg of the way, and which policies at its ends are not read."""
+    unread = UnreadPolicies(snapshot)
+    for remark, judged in parts:
+        if remark:
+            yield ExplanationStep(remark)
+        for direction in Direction:
+            yield from policy_steps(judged, direction, snapshot)
+        for policy, end in dict.fromkeys(unread.at_ends(judged.flow.source, judged.flow.destination)):
+            yield ExplanationStep(f"{policy.title} selects {end.ref} and is not read")
 
 
 def _remedies(

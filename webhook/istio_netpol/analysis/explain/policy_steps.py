@@ -17,20 +17,14 @@ from istio_netpol.state.snapshot import Snapshot
 def policy_steps(judged: Judged, direction: Direction, snapshot: Snapshot) -> Iterator[ExplanationStep]:
     """What policies say on one side of a connection, whom it is about first."""
     flow, side = judged.flow, judged.verdict.side(direction)
-    subject, counterpart = (
-        (flow.source, flow.destination) if direction is Direction.EGRESS else (flow.destination, flow.source)
-    )
-    word = direction.lower()
+    subject = flow.source if direction is Direction.EGRESS else flow.destination
+    about = f"{direction.lower()} of {subject}"
     if not isinstance(subject, PodsPeer):
-        yield ExplanationStep(f"{word} of {subject}: outside the cluster, no policy governs it", True)
+        yield ExplanationStep(f"{about}: outside the cluster, no policy governs it", True)
     elif is_assumed(subject):
-        yield ExplanationStep(
-            f"{word} of {subject}: which policies select it is not known, so it counts as open", True
-        )
+        yield ExplanationStep(f"{about}: which policies select it is not known, so it counts as open", True)
     elif subject.workload.host_network:
-        yield ExplanationStep(
-            f"{word} of {subject}: it runs in the host's network, which no policy governs", True
-        )
+        yield ExplanationStep(f"{about}: it runs in the host's network, which no policy governs", True)
     elif decided := _steps_before_policies(side, direction, subject):
         yield from decided
     elif not side.isolated_by:
@@ -38,26 +32,34 @@ def policy_steps(judged: Judged, direction: Direction, snapshot: Snapshot) -> It
     else:
         yield from _steps_on_the_way(side, direction, subject, snapshot)
         names = ", ".join(sorted(policy.key for policy in side.isolated_by))
-        yield ExplanationStep(f"{word} of {subject}: isolated by {names}; only what a rule allows may pass")
+        yield ExplanationStep(f"{about}: isolated by {names}; only what a rule allows may pass")
         yield from _rule_steps(flow, side, direction)
-        ends, port = (flow.source, flow.destination), (flow.protocol, flow.port)
-        if seen := as_plugin_sees(snapshot, ends, port, direction, side):
-            yield ExplanationStep(f"{word}: {seen}")
-        if side.allowed:
-            yield from (ExplanationStep(f"{word}: {rule} allows it", True) for rule in side.allowed_by)
-            if side.by_ip_block:
-                yield ExplanationStep(
-                    f"{word}: only by an ipBlock, which not every network plugin applies to pods"
-                )
-        elif side.perhaps_opened_by:
-            others = ", ".join(policy.title for policy in side.perhaps_opened_by)
+        yield from _outcome_steps(flow, side, direction, snapshot)
+
+
+def _outcome_steps(
+    flow: RequiredFlow, side: SideVerdict, direction: Direction, snapshot: Snapshot
+) -> Iterator[ExplanationStep]:
+    """What comes of the rules for isolated pods, and as what the network plugin sees the connection."""
+    word = direction.lower()
+    if seen := as_plugin_sees(
+        snapshot, (flow.source, flow.destination), (flow.protocol, flow.port), direction, side
+    ):
+        yield ExplanationStep(f"{word}: {seen}")
+    if side.allowed:
+        yield from (ExplanationStep(f"{word}: {rule} allows it", True) for rule in side.allowed_by)
+        if side.by_ip_block:
             yield ExplanationStep(
-                f"{word}: no rule allows {flow.protocol} {flow.port} for {counterpart}; {others} may"
+                f"{word}: only by an ipBlock, which not every network plugin applies to pods"
             )
-        else:
-            yield ExplanationStep(
-                f"{word}: no rule allows {flow.protocol} {flow.port} for {counterpart}", False
-            )
+        return
+    counterpart = flow.destination if direction is Direction.EGRESS else flow.source
+    denied = f"{word}: no rule allows {flow.protocol} {flow.port} for {counterpart}"
+    if side.perhaps_opened_by:
+        others = ", ".join(policy.title for policy in side.perhaps_opened_by)
+        yield ExplanationStep(f"{denied}; {others} may")
+    else:
+        yield ExplanationStep(denied, False)
 
 
 def _rule_steps(flow: RequiredFlow, side: SideVerdict, direction: Direction) -> Iterator[ExplanationStep]:
