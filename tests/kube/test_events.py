@@ -125,6 +125,17 @@ def test_every_kind_is_decoded_from_an_event_as_from_a_list() -> None:
     assert len(kinds) > 30
 
 
+def test_pods_count_whatever_text_the_api_server_let_pass() -> None:
+    """A variable may be called like a template, and an owner like nothing that can exist."""
+    odd = deepcopy(RUNNING)
+    odd["spec"]["containers"][0]["env"] = [{"name": "${NAME}", "value": "{{ x }}"}]
+    odd["metadata"]["ownerReferences"] = [{"controller": True, "kind": "ReplicaSet", "name": "no such name"}]
+    found = received(text_of(odd), Resource("", "v1", "Pod", "pods", namespaced=True))
+    (workload,) = found.values
+    assert isinstance(workload, Workload)
+    assert (workload.owner, found.problems) == (None, ())
+
+
 def _outcome(text: bytes, resource: Resource) -> tuple[Any, ...]:
     """What is made of an object; an error by its words."""
     try:

@@ -191,7 +191,9 @@ def _decoded(
         written = metadata or {}
         name = request.name or written.get("name") or None
         said["metadata"] = {**written, "name": name, "namespace": request.namespace}
-    values, problems = decode(RawObject({**content, **said}, SOURCE, 0), request.namespace or "default")
+    values, problems = decode(
+        RawObject({**content, **said}, SOURCE, 0, is_from_api=True), request.namespace or "default"
+    )
     failed = [value for value in values if isinstance(value, Undecoded)]
     problems += [Problem(SOURCE, None, str(item.ref), None, None, str(item.failure), None) for item in failed]
     values = [] if failed else values

@@ -66,7 +66,7 @@ def _names(item: msgspec.Raw) -> _ObjectVersion:
 def present_of(manifest: JsonObject) -> Present | None:
     """A policy as it is stored; None for one that we can't read, and so never touch."""
     content = {**manifest, "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
-    values, problems = decode(RawObject(content, "the cluster", 0))
+    values, problems = decode(RawObject(content, "the cluster", 0, is_from_api=True))
     metadata = manifest["metadata"]
     policy = next(iter(values), None)
     if problems or not isinstance(policy, NetworkPolicy) or metadata.get("deletionTimestamp"):

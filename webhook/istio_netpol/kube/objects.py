@@ -176,7 +176,7 @@ def received(raw: bytes | msgspec.Raw, resource: Resource) -> Received:
     if TOO_DEEP in bytes(raw):
         cause = f"is nested deeper than {DEEPEST} levels"
         return Received(name, problems=(unreadable(name, resource, cause),))
-    values, problems = decode(RawObject(content, CLUSTER, 0))
+    values, problems = decode(RawObject(content, CLUSTER, 0, is_from_api=True))
     return Received(name, tuple(values), tuple(problems))
 
 

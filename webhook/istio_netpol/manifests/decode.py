@@ -50,7 +50,7 @@ from istio_netpol.manifests.decode_tiers import (
     decode_cluster_policy,
 )
 from istio_netpol.manifests.decode_workloads import decode_controller, decode_cron_job, decode_pod
-from istio_netpol.manifests.fields import Fields
+from istio_netpol.manifests.fields import Fields, FieldsFromApi
 from istio_netpol.manifests.raw_objects import RawObject
 from istio_netpol.model.acceptances import LONGEST
 from istio_netpol.model.cluster_objects import ClusterObject
@@ -154,7 +154,8 @@ def decode(raw: RawObject, default_namespace: str = "default") -> tuple[list[Clu
     problems: list[Problem] = []
     ref = _reference(raw, default_namespace, problems)
     described = str(ref) if ref.name else f"{ref.kind} without a name"
-    fields = Fields(raw.content, "", (raw.file, raw.line, described), problems)
+    type_ = FieldsFromApi if raw.is_from_api else Fields
+    fields = type_(raw.content, "", (raw.file, raw.line, described), problems)
     _check_metadata(fields)
     try:
         values = list(decoder(fields, ref))

@@ -154,7 +154,9 @@ def _controller(metadata: Fields) -> Owner | None:
     for owner in metadata.mappings("ownerReferences"):
         if owner.flag("controller"):
             if not SUBDOMAIN.fullmatch(owner.text("name")):
-                owner.problem(owner.at("name"), owner.text("name"), "is not an object name")
+                # The API server takes any text. Nothing can be called so, so that nobody owns the pods.
+                owner.doubt(owner.at("name"), owner.text("name"), "is not an object name")
+                return None
             return Owner(owner.text("apiVersion"), owner.text("kind"), owner.text("name"), owner.text("uid"))
     return None
 

@@ -51,6 +51,10 @@ class Fields:
         place = without_secrets(path)
         self._problems.append(Problem(file, line or None, described, place, shown, cause, remedy))
 
+    def doubt(self, path: str, value: object, cause: str) -> None:
+        """A problem in a manifest of which nobody has seen whether the API server takes it as it is."""
+        self.problem(path, value, cause)
+
     def allow_only(self, *names: str) -> None:
         """Problems for all other fields: the API server drops or refuses them, so what they say is lost."""
         for name in self.content:
@@ -169,7 +173,7 @@ class Fields:
     def _filled_in(self, path: str, text: str) -> str:
         """The text; a problem where it is still a placeholder, whose value decides what is judged."""
         if "{" in text and placeholder_in(text):
-            self.problem(path, text, "is not filled in")
+            self.doubt(path, text, "is not filled in")
         return _kept(text)
 
     def _list(self, name: str) -> list[Any]:
@@ -178,6 +182,16 @@ class Fields:
             return value or []
         self.problem(self.at(name), value, f"is {_kind(value)}, not a list")
         return []
+
+
+class FieldsFromApi(Fields):
+    """The fields of an object that the API server takes as it is: what it lets pass is what the object says.
+    Were that a problem, its author could have the object left out, and so nothing of it judged."""
+
+    __slots__ = ()
+
+    def doubt(self, path: str, value: object, cause: str) -> None:
+        """Nothing is in doubt."""
 
 
 def _kept(text: str) -> str:

@@ -29,12 +29,14 @@ LIST_DEPTH_LIMIT = 20
 class RawObject(Struct, frozen=True):
     """One object of an input. `line`, from 1, is that of its first key; an item of a List has its own.
 
-    What YAML anchors share is shared in `content` too: read it, don't change it.
+    What YAML anchors share is shared in `content` too: read it, don't change it. `is_from_api` says that the
+    API server took it, or passes it on to have it judged.
     """
 
     content: JsonObject
     file: str
     line: int
+    is_from_api: bool = False
 
 
 class OtherDocument(Struct, frozen=True):
