@@ -25,7 +25,7 @@ from istio_netpol.model.flows import FlowKey, FlowKind, HostPeer, PodsPeer, Requ
 from istio_netpol.model.istio_security import RequestAuthentication
 from istio_netpol.model.labels import Selector
 from istio_netpol.model.policies import NetworkPolicy
-from istio_netpol.model.references import ObjectKey, ObjectRef
+from istio_netpol.model.references import ObjectKey
 from istio_netpol.model.resolution import Resolver
 from istio_netpol.model.tiers import TierPolicy
 from istio_netpol.model.workloads import Namespace, Workload
@@ -114,11 +114,12 @@ class _ChangeReview:
         self._prospect = prospect
         self._snapshot = prospect.snapshot
         self._changed = changed
-        self._own = {changed_object.ref.key for changed_object in changed} | {
-            self._controller(changed_object).key
-            for changed_object in changed
-            if isinstance(changed_object, Workload)
-        }
+        pods = [changed_object for changed_object in changed if isinstance(changed_object, Workload)]
+        # A class may carry the name of a pod that was there before.
+        classes = [found for workload in pods if (found := self._snapshot.class_with(workload))]
+        self._joined = {found.ref.key for found in classes}
+        controllers = {self._snapshot.root(workload).key for workload in pods}
+        self._own = {changed_object.ref.key for changed_object in changed} | controllers | self._joined
         self._before = FlowJudge(table.snapshot, table.view, gate)
         self._after = FlowJudge(prospect.snapshot, prospect.view, gate)
         self.writer = FindingsWriter(self._after, authority_of(submitter, table.view.trusted_namespaces))
@@ -180,9 +181,6 @@ class _ChangeReview:
         before, after = (some_labels.get(AMBIENT_LABEL) for some_labels in labels)
         return before != after and after == "ambient"
 
-    def _controller(self, workload: Workload) -> ObjectRef:
-        return self._snapshot.root(workload)
-
     def _count_hosts(self, needed: Iterable[RequiredFlow]) -> None:
         """Counts the hosts of the namespaces' other objects first, so that a limit holds for all objects
         together."""
@@ -197,7 +195,7 @@ class _ChangeReview:
         """Whether pods that start are one end of a flow."""
         ends = (flow.source, flow.destination)
         return self._starting and any(
-            isinstance(end, PodsPeer) and end.workload.ref.key in self._own for end in ends
+            isinstance(end, PodsPeer) and end.workload.ref.key in self._joined for end in ends
         )
 
     def _was_denied(self, flow: RequiredFlow | None) -> bool:

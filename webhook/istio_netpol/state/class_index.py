@@ -142,17 +142,23 @@ class ClassIndex:
     def named(self, kind: str, name: str) -> Classes:
         """The classes that carry the name of an object: the first of its own family, and one of another's;
         in the order of `workloads`."""
-        first, member = self._first((kind, name)), self._members.get((kind, name))
+        first, own = self._first((kind, name)), self.with_member((kind, name))
         found: list[tuple[ClassKey, Workload]] = []
         if first is not None:
             found.append((((kind, name), TEMPLATE), first))
-        if member is not None:
-            root = _key(root_of(member, self._members))
-            home = self._families.get(root)
-            own = home.class_of(member) if isinstance(home, PodFamily) else None
-            if own is not None and own is not first and _key(own.ref) == (kind, name):
-                found.append(((root, TEMPLATE), own))
+        if own is not None and own is not first and _key(own.ref) == (kind, name):
+            root = _key(root_of(self._members[kind, name], self._members))
+            found.append(((root, TEMPLATE), own))
         return self._in_order(found)
+
+    def with_member(self, key: Key) -> Workload | None:
+        """The class that a member is of; of a controller's, that of its template, or where running pods carry
+        what it says theirs."""
+        member = self._members.get(key)
+        if member is None:
+            return None
+        family: Family | None = self._families.get(_key(root_of(member, self._members)))
+        return family.class_of(member) or family.first if isinstance(family, PodFamily) else family
 
     def family(self, root: Key) -> Classes:
         """The classes of one family, by its root's kind and name; sorted by their own."""

@@ -208,6 +208,11 @@ class Snapshot:
         classes = self._classes_of(namespace)
         return classes.named(kind, name) if classes else ()
 
+    def class_with(self, workload: Workload) -> Workload | None:
+        """The class of pods that a workload of that kind and name is of."""
+        classes = self._classes_of(workload.namespace)
+        return classes.with_member((workload.ref.kind, workload.name)) if classes else None
+
     def is_alone(self, pods: Workload) -> bool:
         """Whether a class of pods is one member alone, which nobody owns and which owns nobody."""
         classes = self._classes_of(pods.namespace)
