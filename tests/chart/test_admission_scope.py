@@ -18,6 +18,9 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.crds import ISTIO, defined
 from tests.cluster.fixtures import require, require_go
 
+from istio_netpol.manifests.decode_core import SOURCE_RANGES
+from istio_netpol.model.services import INTERNAL_LOAD_BALANCERS
+
 pytestmark = pytest.mark.xdist_group("admission-scope")  # what it starts is started once
 
 
@@ -248,6 +251,34 @@ def test_finalizers_of_what_goes_away_are_not_sent(scope: Scope) -> None:
         '{"metadata": {"finalizers": null, "labels": {"a": "b"}}}',
     )
     assert scope.sent(lambda: scope.kubectl(namespace, *patch)) == set()
+
+
+@pytest.mark.parametrize("manifest", [POLICY, ENTRY], ids=lambda manifest: manifest["kind"])
+def test_an_edit_of_what_is_being_deleted_is_sent(scope: Scope, manifest: dict[str, Any]) -> None:
+    """A finalizer keeps it, and until that goes network plugins and istiod act on whatever it says."""
+    namespace, kind = scope.namespace("reject"), manifest["kind"]
+    held = {**manifest, "metadata": {"name": "cart", "finalizers": ["example.com/held"]}}
+    scope.sent(lambda: scope.apply(namespace, held))
+    scope.sent(lambda: scope.kubectl(namespace, "delete", kind, "cart", "--wait=false"))
+    edits = {
+        "NetworkPolicy": {"policyTypes": ["Ingress", "Egress"]},
+        "ServiceEntry": {"hosts": ["b.example.com"]},
+    }
+    patch = ("patch", kind, "cart", "--type=merge", "--patch")
+    edit = json.dumps({"spec": edits[kind]})
+    assert scope.sent(lambda: scope.kubectl(namespace, *patch, edit)) == {("/validate", "UPDATE", kind)}
+    let_go = '{"metadata": {"finalizers": null}}'
+    assert scope.sent(lambda: scope.kubectl(namespace, *patch, let_go)) == set()
+
+
+@pytest.mark.parametrize("key", sorted({*INTERNAL_LOAD_BALANCERS, SOURCE_RANGES}))
+def test_an_annotation_of_a_load_balancer_is_sent(scope: Scope, key: str) -> None:
+    """It says who may come to a gateway: from within a network, from some addresses, or from anywhere."""
+    namespace = scope.namespace("reject")
+    balanced = {**SERVICE, "spec": {**SERVICE["spec"], "type": "LoadBalancer"}}  # type: ignore[dict-item]
+    scope.sent(lambda: scope.apply(namespace, balanced))
+    annotate = ("annotate", "service", "cart", f"{key}={INTERNAL_LOAD_BALANCERS.get(key, '192.0.2.0/24')}")
+    assert scope.sent(lambda: scope.kubectl(namespace, *annotate)) == {("/validate", "UPDATE", "Service")}
 
 
 ACTORS = {

@@ -143,11 +143,13 @@ fails closed, and lose it elsewhere: each reads only what is there. A DELETE has
     request.operation != 'DELETE' ||
     !(request.userInfo.username in ['system:serviceaccount:kube-system:namespace-controller',
     'system:serviceaccount:kube-system:generic-garbage-collector', 'system:kube-controller-manager'])
-# What is being deleted only loses its finalizers.
+# What is being deleted is gone with its last finalizer. Until then it holds, and may still be edited.
 - name: not-going-away
   expression: >-
-    request.operation != 'UPDATE' || !has(oldObject.metadata.deletionTimestamp)
-# What rules read: labels, annotations of these domains, and the spec; of a workload, its template and selector.
+    request.operation != 'UPDATE' || !has(oldObject.metadata.deletionTimestamp) ||
+    object.metadata.?finalizers.orValue([]).size() > 0 || oldObject.metadata.?finalizers.orValue([]).size() == 0
+# What rules read: labels, annotations of these domains and of load balancers, and the spec; of a workload, its template
+# and selector.
 # Annotations are compared one by one only while they are few, since an expression has a budget.
 - name: changes-what-rules-read
   expression: >-
@@ -160,7 +162,8 @@ fails closed, and lose it elsewhere: each reads only what is there. A DELETE has
       (object.metadata.?annotations.orValue({}).size() + oldObject.metadata.?annotations.orValue({}).size() > 100 ||
       [[object, oldObject], [oldObject, object]].exists(pair,
         pair[0].metadata.?annotations.orValue({}).exists(key,
-          (key == 'kubernetes.io/ingress.class' || key.matches('^([^/]*[.])?(istio[.]io|istio-netpol[.]io|kubernetes[.]azure[.]com)/')) &&
+          (key == 'kubernetes.io/ingress.class' || key.matches('^([^/]*[.])?(istio[.]io|istio-netpol[.]io|kubernetes[.]azure[.]com)/') ||
+            key.matches('^(service[.](beta[.])?kubernetes[.]io|networking[.]gke[.]io|cloud[.]google[.]com)/.*load-?balancer')) &&
           pair[0].metadata.annotations[key] != pair[1].metadata.?annotations.orValue({})[?key].orValue('')))))
 {{- end -}}
 
