@@ -68,6 +68,32 @@ def test_a_failure_without_words_has_its_status(path: Path, tmp_path: Path) -> N
     assert sentence(Kustomize(), tmp_path) == f"{program} build {tmp_path} failed: exit status 3"
 
 
+@pytest.mark.parametrize(
+    ("logged", "told"),
+    [
+        ('"no \\"base\\" here"', 'no "base" here'),
+        ("<\n\tfailed to run git: fatal: not found\n\t: exit status 128\n >",
+         "failed to run git: fatal: not found : exit status 128"),
+    ],
+)  # fmt: skip
+def test_what_kubectl_logs_is_told_without_its_time(
+    path: Path, tmp_path: Path, logged: str, told: str
+) -> None:
+    """Google's kubectl logs its error, over several lines where it has several."""
+    line = f'E1130 23:27:00.638660    2145 run.go:72] "command failed" err={logged}'
+    program = script(path / "kubectl", f"/bin/cat >&2 <<'EOF'\nI1130 a warning\n{line}\nEOF\nexit 1")
+    assert sentence(Kustomize(), tmp_path) == f"{program} kustomize {tmp_path} failed: {told}"
+
+
+def test_a_build_that_is_killed_says_so(path: Path, tmp_path: Path) -> None:
+    """A file of aliases of aliases takes all memory, for one."""
+    program = script(path / "kustomize", "kill -KILL $$")
+    assert sentence(Kustomize(), tmp_path) == (
+        f"{program} build {tmp_path} failed: it was killed, which happens to a program that takes more "
+        "memory than there is"
+    )
+
+
 def test_a_build_that_hangs_is_ended(path: Path, tmp_path: Path) -> None:
     """With everything that it started, which may hold its output open."""
     pid = tmp_path / "pid"

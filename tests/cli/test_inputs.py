@@ -112,7 +112,7 @@ def test_a_helm_chart_without_helm_is_a_problem(run: Run, workspace: Path) -> No
     (workspace / "chart/Chart.yaml").write_text("name: a\n")
     assert problems(run, "chart", PATH=str(workspace))[0] == (
         "chart: is a Helm chart, whose templates are not manifests yet; "
-        "render it: helm template chart | istio-netpol … -"
+        "install helm, or render it: helm template chart | istio-netpol … -"
     )
 
 

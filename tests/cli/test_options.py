@@ -223,3 +223,11 @@ def test_both_ends_that_are_not_there_are_told(run: Run) -> None:
         assert "'shop/nope' names no workload of the input" in result.stderr
         assert "'shop/nada' names no workload of the input" in result.stderr
         assert result.stderr.endswith("2 problems; nothing was done\n")
+
+
+@pytest.mark.parametrize("value", ["replicas", "=2", ""])
+def test_a_value_of_a_chart_needs_a_key_and_a_value(run: Run, value: str) -> None:
+    """Before helm is asked, and where there is no chart."""
+    result = run("check", "manifests", "--set", value)
+    assert result.exit_code == 2
+    assert f"Invalid value for '--set': {value!r} is not KEY=VALUE; write it as replicas=2" in result.stderr

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Mapping, Sequence
 
@@ -56,9 +57,22 @@ def _kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
+_LOGGED = re.compile(
+    r'^E\d{4} [^\]\n]*\] "command failed" err=(?:<(?P<lines>.*?)^ >|"(?P<line>.*)")', re.MULTILINE | re.DOTALL
+)
+"""How kubectl tells an error where it is built to log it, as Google's is (`cli/run.go` in
+k8s.io/component-base): after the time, quoted, or between brackets where it has several lines."""
+
+
 def _cause(complaints: bytes, status: int) -> str:
-    """The first line that says what is wrong: kustomize and helm mark it with `Error:`, after warnings."""
-    lines = [line.strip() for line in complaints.decode(errors="replace").splitlines() if line.strip()]
+    """The first line that says what is wrong, which kustomize and helm mark with `Error:`, after warnings; or
+    what kubectl logs as its error."""
+    text = complaints.decode(errors="replace")
+    if logged := _LOGGED.search(text):
+        return " ".join((logged["lines"] or "").split()) or logged["line"].replace('\\"', '"')
+    if status == -signal.SIGKILL:
+        return "it was killed, which happens to a program that takes more memory than there is"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if line.lower().startswith("error")]
     first = (errors or lines or [f"exit status {status}"])[0]
     return first.partition(": ")[2] if first.lower().startswith("error: ") else first

@@ -186,9 +186,9 @@ def problem(file: str, cause: str, remedy: str | None = None) -> Problem:
     return Problem.of(STANDARD_INPUT if file == "-" else file, cause, remedy)
 
 
-def unrendered(chart: Chart) -> Problem:
-    """The problem with a chart that nobody renders."""
-    remedy = f"render it: helm template {chart.folder} | istio-netpol … -"
+def unrendered(chart: Chart, instead: str = "") -> Problem:
+    """The problem with a chart that nobody renders; `instead` is what else helps."""
+    remedy = f"{instead}render it: helm template {chart.folder} | istio-netpol … -"
     return problem(str(chart.folder), "is a Helm chart, whose templates are not manifests yet", remedy)
 
 

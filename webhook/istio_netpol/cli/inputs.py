@@ -310,7 +310,7 @@ class _SourceReader:
             if isinstance(unit, Overlay):
                 manifests, file = self._reading.kustomize.build(unit.folder), str(unit.file)
             elif self._reading.helm.path is None and not self._reading.helm.program:
-                yield unrendered(unit)
+                yield unrendered(unit, "install helm, or ")
                 return
             else:
                 manifests, file = self._rendered(unit), str(unit.folder / CHART_FILE)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from msgspec import Struct
 
-from istio_netpol.cli.parameter_types import HostAddresses, NamespaceName, OutputPath, ReleaseName
+from istio_netpol.cli.parameter_types import ChartValue, HostAddresses, NamespaceName, OutputPath, ReleaseName
 from istio_netpol.report.table import has_format, names
 
 CONFIG_VARIABLE = "ISTIO_NETPOL_CONFIG"
@@ -87,6 +87,7 @@ def chart_options() -> Decorator:
         "--set",
         "sets",
         metavar="KEY=VALUE",
+        type=ChartValue(),
         multiple=True,
         help="Render the Helm chart with this value, after those of files. Can be repeated.",
     )

@@ -150,6 +150,18 @@ class ReleaseName(click.ParamType[str]):
         return str(value)
 
 
+class ChartValue(click.ParamType[str]):
+    """A value of a Helm chart. Helm reads the rest: several with commas, lists and parts of keys."""
+
+    name = "KEY=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text as it is, if it can be one."""
+        if not str(value).partition("=")[0] or "=" not in str(value):
+            self.fail(f"{value!r} is not KEY=VALUE; write it as replicas=2 or image.tag=1.2", param, ctx)
+        return str(value)
+
+
 class OutputPath(click.Path):
     """A path to write to; an empty text, such as a variable that is not set, is none."""
 
