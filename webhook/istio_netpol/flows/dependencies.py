@@ -127,12 +127,10 @@ class Dependencies:
 
     def _held_after(self, come: Iterable[Read], gone: Iterable[Read]) -> Mapping[Any, frozenset[Read]]:
         held = dict(self._held)
-        for read in come:
-            if read.what == HELD:
-                held[read.of] = held.get(read.of, frozenset()) | {read}
-        for read in gone:
-            if read.what == HELD:
-                held[read.of] -= {read}
+        for index, reads in _held_by_index(come).items():
+            held[index] = held.get(index, frozenset()).union(reads)
+        for index, reads in _held_by_index(gone).items():
+            held[index] = held[index].difference(reads)
         return held
 
     def touched(self, change: Change) -> set[Read]:
@@ -188,6 +186,15 @@ class Dependencies:
     def objects_on(self, reads: Iterable[Read]) -> set[ObjectKey]:
         """The objects whose needs rest on any of these themselves."""
         return {asker for read in reads for asker in self.readers.at(read) if not isinstance(asker, Read)}
+
+
+def _held_by_index(reads: Iterable[Read]) -> dict[Any, list[Read]]:
+    """The reads of many keys among these, by what has the keys: a cluster may have thousands of them."""
+    found: dict[Any, list[Read]] = {}
+    for read in reads:
+        if read.what == HELD:
+            found.setdefault(read.of, []).append(read)
+    return found
 
 
 def _addresses_of(reads: Iterable[Read]) -> Iterator[Address]:
