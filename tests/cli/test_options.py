@@ -231,3 +231,33 @@ def test_a_value_of_a_chart_needs_a_key_and_a_value(run: Run, value: str) -> Non
     result = run("check", "manifests", "--set", value)
     assert result.exit_code == 2
     assert f"Invalid value for '--set': {value!r} is not KEY=VALUE; write it as replicas=2" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "manifests", "--baseline", ""),
+        ("check", "manifests", "--baseline", "", "--update-baseline"),
+        ("generate", "manifests", "-o", ""),
+        ("map", "manifests", "--serve", "--token-file", ""),
+        ("serve", "--source", "dir:manifests", "--cert", "", "--key", ""),
+        ("explain", "manifests", "--workload", ""),
+        ("explain", "manifests", "--from", "", "--to", "shop/db:5432"),
+        ("list", "manifests", "--from", ""),
+    ],
+    ids=" ".join,
+)
+def test_a_variable_that_is_not_set_is_told(run: Run, arguments: tuple[str, ...]) -> None:
+    """`--workload "$WORKLOAD"` is an empty text then."""
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "the name is empty" in result.stderr or "'' is not a" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "doctor", "dump"])
+def test_whoever_has_no_home_is_told_of_the_kubeconfig(run: Run, command: str) -> None:
+    """As the user of a container whom no list of users knows: this home leads nowhere either."""
+    result = run(command, HOME="~gone")
+    assert result.exit_code == 2
+    assert "~/.kube/config" in result.stderr
+    assert "did not expect" not in result.stderr

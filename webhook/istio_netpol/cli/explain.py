@@ -147,7 +147,8 @@ def explain(
             return explain_connection(read, settings, hosts, source, *destination)
         if host is not None:
             return explain_host(read, settings, hosts, host, path or "")
-        return explain_workload(read, settings, hosts, workload or _named_in(read, opened))
+        name = _named_in(read, opened) if workload is None else workload
+        return explain_workload(read, settings, hosts, name)
 
     found = answers_of(opened.read(), answer, assume_deny_all=assume_deny_all)
     write([document(about, format_name, found, palette=palette())])

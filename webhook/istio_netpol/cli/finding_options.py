@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from istio_netpol.cli.options import Decorator
+from istio_netpol.cli.parameter_types import NamedPath
 from istio_netpol.model.findings import Issue, RuleId, Severity
 from istio_netpol.model.flows import FlowKind
 
@@ -88,7 +89,7 @@ def baseline_options() -> Decorator:
         "--baseline",
         "baseline_file",
         metavar="FILE",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=NamedPath(dir_okay=False, path_type=Path),
         help="Leave out the findings that this file knows, and say which of them have gone.",
     )
     update = click.option(

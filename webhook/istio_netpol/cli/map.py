@@ -15,7 +15,7 @@ from istio_netpol.cli.command import Command
 from istio_netpol.cli.inputs import Input
 from istio_netpol.cli.opened_input import OpenedInput, open_input, require_two_sides
 from istio_netpol.cli.options import InputArguments, input_options, resolution_options
-from istio_netpol.cli.parameter_types import ListenAddress
+from istio_netpol.cli.parameter_types import ListenAddress, NamedPath
 from istio_netpol.cli.program import examples
 from istio_netpol.cli.settings import resolver
 from istio_netpol.cli.streams import OutputError, tell, write
@@ -63,7 +63,7 @@ _ENDINGS = ", ".join(f".{name}" for name in names("map"))
 @click.option(
     "--token-file",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=NamedPath(path_type=Path, dir_okay=False),
     help="With --serve: ask everybody for what stands in this file, as password.",
 )
 @resolution_options()

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from msgspec import Struct
 
-from istio_netpol.cli.parameter_types import ChartValue, HostAddresses, NamespaceName, OutputPath, ReleaseName
+from istio_netpol.cli.parameter_types import ChartValue, HostAddresses, NamedPath, NamespaceName, ReleaseName
 from istio_netpol.report.table import has_format, names
 
 CONFIG_VARIABLE = "ISTIO_NETPOL_CONFIG"
@@ -211,14 +211,14 @@ def require_format(command: str, format_name: str) -> None:
 def output_file_option(told: str) -> Decorator:
     """`-o FILE`."""
     return click.option(
-        "-o", "--output", "file", metavar="FILE", type=OutputPath(dir_okay=False, path_type=Path), help=told
+        "-o", "--output", "file", metavar="FILE", type=NamedPath(dir_okay=False, path_type=Path), help=told
     )
 
 
 def output_folder_option(told: str) -> Decorator:
     """`-o DIR`."""
     return click.option(
-        "-o", "--output", "folder", metavar="DIR", type=OutputPath(file_okay=False, path_type=Path), help=told
+        "-o", "--output", "folder", metavar="DIR", type=NamedPath(file_okay=False, path_type=Path), help=told
     )
 
 

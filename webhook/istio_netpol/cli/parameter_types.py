@@ -162,8 +162,8 @@ class ChartValue(click.ParamType[str]):
         return str(value)
 
 
-class OutputPath(click.Path):
-    """A path to write to; an empty text, such as a variable that is not set, is none."""
+class NamedPath(click.Path):
+    """A path; an empty text, such as a variable that is not set, is none."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path."""

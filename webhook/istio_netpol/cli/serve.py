@@ -12,7 +12,7 @@ import click
 
 from istio_netpol.cli.command import Command
 from istio_netpol.cli.options import config_option, reading_options, resolution_options
-from istio_netpol.cli.parameter_types import ListenAddress
+from istio_netpol.cli.parameter_types import ListenAddress, NamedPath
 from istio_netpol.cli.program import examples
 from istio_netpol.cli.settings import kustomize_from_environment, read_settings, resolver
 from istio_netpol.server.run import ServeOptions
@@ -41,6 +41,9 @@ class SourceOption(click.ParamType["Path | str"]):
         if not os.path.isdir(folder):
             self.fail(f"{folder} is not a folder; create it, or name another one", param, ctx)
         return folder
+
+
+PEM = NamedPath(path_type=Path, dir_okay=False)
 
 
 @click.command(
@@ -76,8 +79,8 @@ class SourceOption(click.ParamType["Path | str"]):
     "the namespaces in which they may list pods and NetworkPolicies; nowhere if absent.",
 )
 @click.option("--self-signed", is_flag=True, help="Make a certificate for loopback and --listen.")
-@click.option("--cert", metavar="FILE", type=click.Path(path_type=Path), help="Certificate chain, PEM.")
-@click.option("--key", metavar="FILE", type=click.Path(path_type=Path), help="Its key, PEM, no password.")
+@click.option("--cert", metavar="FILE", type=PEM, help="Certificate chain, PEM.")
+@click.option("--key", metavar="FILE", type=PEM, help="Its key, PEM, no password.")
 @click.option(
     "--webhook-configuration",
     "webhook_configuration",
@@ -88,7 +91,7 @@ class SourceOption(click.ParamType["Path | str"]):
 @click.option(
     "--client-ca",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PEM,
     help="Believe reviews that bring a client certificate which a CA of this file signed.",
 )
 @click.option(

@@ -18,6 +18,7 @@ from kubernetes.utils.keepalive import tcp_keepalive_socket_options
 
 from istio_netpol import __version__
 from istio_netpol.errors import ApiError, SettingsError
+from istio_netpol.kube.kubeconfig import home_file
 
 CONNECTIONS = 64
 """How many are kept open: one for each watch, and some for reviews."""
@@ -120,5 +121,5 @@ class _Complaints(logging.Handler):
 
 
 def _has_kubeconfig() -> bool:
-    named = os.environ.get("KUBECONFIG")
-    return bool(named) or os.path.isfile(Path.home() / ".kube" / "config")
+    home = home_file()
+    return bool(os.environ.get("KUBECONFIG")) or (home is not None and os.path.isfile(home))

@@ -41,7 +41,7 @@ def find_context(kubeconfig: str = "", name: str = "") -> KubeContext:
     if not files and not name and _is_pod():
         return KubeContext("", _namespace_of_pod())
     contents = [_content(path) for path in files]
-    where = ", ".join(map(str, _files(kubeconfig)))
+    where = ", ".join(map(str, _files(kubeconfig))) or "~/.kube/config"
     if not files:
         raise SettingsError(f"there is no kubeconfig: {where} does not exist; name one with --kubeconfig")
     contexts = {key: context for content in reversed(contents) for key, context in _contexts(content)}
@@ -64,7 +64,16 @@ def _files(kubeconfig: str) -> Sequence[Path]:
     if kubeconfig:
         return [Path(kubeconfig)]
     named = [Path(part) for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part]
-    return named or [Path.home() / ".kube" / "config"]
+    home = home_file()
+    return named or ([] if home is None else [home])
+
+
+def home_file() -> Path | None:
+    """The kubeconfig in the user's home; None where the user has none, as in a container."""
+    try:
+        return Path.home() / ".kube" / "config"
+    except RuntimeError:
+        return None
 
 
 def _may_be_there(path: Path) -> bool:
