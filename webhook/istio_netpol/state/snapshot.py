@@ -1,7 +1,7 @@
 """An immutable, indexed view of a cluster.
 
-A `Snapshot` maps namespaces to their `NamespaceObjects`. A change copies the outer mapping and the objects
-of the namespaces that it touches, nothing else; answers that span namespaces are kept per namespace, so
+A `Snapshot` maps namespaces to their `NamespaceObjects`. A change copies what it touches of that mapping and of
+the objects of its namespaces, nothing else; answers that span namespaces are kept per namespace, so
 that a change makes only its own namespaces' part of them stale.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from functools import cached_property
 from itertools import chain
 from typing import Any, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 from istio_netpol.model.addresses import Address, AddressSet
 from istio_netpol.model.cluster_objects import ClusterObject
@@ -36,6 +37,9 @@ T = TypeVar("T")
 CLUSTER_SCOPE = ""
 """The place of objects without a namespace (Nodes)."""
 
+PinnedClasses = WeakKeyDictionary[NamespaceObjects, ClassIndex]
+"""The classes of pods of places, as some labels tell them apart."""
+
 _OF_CLASSES = (PODS, PODS_BY_ADDRESS)
 """Answers that are made of classes, so that they end with the labels that tell these apart."""
 
@@ -50,11 +54,11 @@ class Snapshot:
 
     def __init__(
         self,
-        places: Mapping[str, NamespaceObjects],
+        places: PersistentMap[str, NamespaceObjects],
         answers: SpanningAnswers | None = None,
         origin: Snapshot | None = None,
         network: ClusterNetwork = AS_DOCUMENTED,
-        classes: dict[str, ClassIndex] | None = None,
+        classes: PinnedClasses | None = None,
         told: frozenset[str] | None = None,
     ) -> None:
         self._places = places
@@ -62,7 +66,7 @@ class Snapshot:
         """How the cluster's plugin judges its policies."""
         self._answers = SpanningAnswers(places) if answers is None else answers
         self._origin = origin
-        self._classes = {} if classes is None else classes
+        self._classes: PinnedClasses = WeakKeyDictionary() if classes is None else classes
         self._told = told
         self._is_indexed = False
 
@@ -73,10 +77,10 @@ class Snapshot:
         for value in objects:
             grouped.setdefault(home_of(value), []).append(value)
         return cls(
-            {
-                name: NamespaceObjects.of(implied_namespace(name), members)
+            PersistentMap(
+                (name, NamespaceObjects.of(implied_namespace(name), members))
                 for name, members in sorted(grouped.items())
-            }
+            )
         )
 
     def with_changes(
@@ -90,28 +94,26 @@ class Snapshot:
         for value in remove:
             removes.setdefault(home_of(value), []).append(value)
         changes: dict[str, frozenset[type] | None] = {}
-        places = dict(self._places)
+        places: dict[str, NamespaceObjects] = {}
         for name in puts.keys() | removes.keys():
             members = puts.get(name, []), removes.get(name, [])
-            before = places.get(name)
+            before = self._places.get(name)
             after = (before or NamespaceObjects.of(implied_namespace(name), ())).with_changes(*members)
             if after is before:
                 continue
             changes[name] = frozenset(type(value) for part in members for value in part) if before else None
             if after.object_count:
                 places[name] = after
-            elif places.pop(name, None):
+            elif before:
                 changes[name] = None
             else:
                 del changes[name]
         if not changes:
             return self
-        answers = self._answers.after(places, changes, by_these=self._is_indexed)
-        classes = self._classes.copy()  # at once, since whoever asks for classes adds some
-        for name in changes:
-            classes.pop(name, None)
+        after_all = self._places.after(places, [name for name in changes if name not in places])
+        answers = self._answers.after(after_all, changes, by_these=self._is_indexed)
         origin = self if self._is_indexed else self._origin
-        return Snapshot(places, answers, origin, self.network, classes, self._told)
+        return Snapshot(after_all, answers, origin, self.network, self._classes, self._told)
 
     def judged_by(self, network: ClusterNetwork) -> Snapshot:
         """The same objects in a cluster with this network; so are its changes."""
@@ -247,10 +249,13 @@ class Snapshot:
 
     def _classes_of(self, namespace: str) -> ClassIndex | None:
         """The classes of pods of a namespace, the same ones as long as the snapshot lives."""
-        place, distinguishing = self._places.get(namespace), self.distinguishing
-        found = self._classes.get(namespace)
-        if place is not None and found is None:
-            found = self._classes.setdefault(namespace, place.classes(distinguishing))
+        place: NamespaceObjects | None = self._places.get(namespace)
+        if place is None:
+            return None
+        distinguishing = self.distinguishing
+        found = self._classes.get(place)
+        if found is None:
+            found = self._classes.setdefault(place, place.classes(distinguishing))
         return found
 
     def every_workload(self) -> Iterator[Workload]:
@@ -388,7 +393,7 @@ class Snapshot:
         found = frozenset(key for keys in spread.answers.values() for key in keys)
         if found != self._told:
             # The classes of the snapshot before, and what was answered with them, are others.
-            self._classes.clear()
+            self._classes = WeakKeyDictionary()
             self._answers.forget(_OF_CLASSES)
         self._told = found
         return found
