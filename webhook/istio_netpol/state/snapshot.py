@@ -1,7 +1,7 @@
 """An immutable, indexed view of a cluster.
 
-A `Snapshot` maps namespaces to their `NamespaceObjects`. A change copies what it touches of that mapping and of
-the objects of its namespaces, nothing else; answers that span namespaces are kept per namespace, so
+A `Snapshot` maps namespaces to their `NamespaceObjects`. A change copies what it touches of that mapping
+and of the objects of its namespaces, nothing else; answers that span namespaces are kept per namespace, so
 that a change makes only its own namespaces' part of them stale.
 """
 
